@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The subagent. Its files that call net-snmp include agent/netsnmp.h and say so at the top;
+# nothing outside this folder does.
+noinst_LTLIBRARIES += libvadm-agent.la
+libvadm_agent_la_SOURCES = \
+	agent/netsnmp.h \
+	agent/access.c agent/access.h \
+	agent/handler.c agent/handler.h \
+	agent/mib.c agent/mib.h agent/mib-private.h \
+	agent/mib-client.c agent/mib-config.c agent/mib-daemon.c agent/mib-log.c agent/mib-notify.c \
+	agent/mib-server.c agent/mib-service.c agent/mib-tables.c \
+	agent/set.c agent/set.h \
+	agent/settings.c agent/settings.h \
+	agent/snmp-thread.c agent/snmp-thread.h \
+	agent/views.c agent/views.h
+libvadm_agent_la_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
+libvadm_agent_la_LIBADD = libvadm-common.la $(NETSNMP_LIBS)
+
+sbin_PROGRAMS += virtadmd
+virtadmd_SOURCES = agent/virtadmd.c agent/source-local.c agent/source-local.h
+virtadmd_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SYSTEMD_CFLAGS)
+virtadmd_LDADD = libvadm-agent.la libvadm-admin.la libvadm-daemon.la libvadm-rpc.la \
+	libvadm-common.la $(GLIB_LIBS) $(SYSTEMD_LIBS)

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common/source.h"
+
+VadmIdentity *
+vadm_identity_new(void)
+{
+    VadmIdentity *identity = g_new0(VadmIdentity, 1);
+
+    g_atomic_ref_count_init(&identity->refs);
+    identity->uid = identity->gid = G_MAXUINT32;
+    identity->user_name = g_strdup("");
+    identity->group_name = g_strdup("");
+    identity->selinux_context = g_strdup("");
+    identity->sasl_user_name = g_strdup("");
+    identity->x509_dn = g_strdup("");
+    identity->sock_addr = g_strdup("");
+    return identity;
+}
+
+VadmIdentity *
+vadm_identity_ref(VadmIdentity *identity)
+{
+    g_atomic_ref_count_inc(&identity->refs);
+    return identity;
+}
+
+void
+vadm_identity_unref(VadmIdentity *identity)
+{
+    if (!identity || !g_atomic_ref_count_dec(&identity->refs))
+        return;
+    g_free(identity->user_name);
+    g_free(identity->group_name);
+    g_free(identity->selinux_context);
+    g_free(identity->sasl_user_name);
+    g_free(identity->x509_dn);
+    g_free(identity->sock_addr);
+    g_free(identity);
+}
+
+VadmIdentity *
+vadm_identity_copy(const VadmIdentity *identity)
+{
+    VadmIdentity *copy = g_new(VadmIdentity, 1);
+
+    *copy = *identity;
+    g_atomic_ref_count_init(&copy->refs);
+    copy->user_name = g_strdup(identity->user_name);
+    copy->group_name = g_strdup(identity->group_name);
+    copy->selinux_context = g_strdup(identity->selinux_context);
+    copy->sasl_user_name = g_strdup(identity->sasl_user_name);
+    copy->x509_dn = g_strdup(identity->x509_dn);
+    copy->sock_addr = g_strdup(identity->sock_addr);
+    return copy;
+}
+
+char *
+vadm_identity_peer(const VadmIdentity *identity, VadmTransport transport)
+{
+    static const char *const names[] = {"unknown", "unix", "tcp", "tls"};
+
+    if (identity && *identity->sock_addr)
+        return g_strdup(identity->sock_addr);
+    if (identity && identity->local && transport == VADM_TRANSPORT_UNIX)
+        return g_strdup_printf("unix:pid=%u,uid=%u", identity->pid, identity->uid);
+    return g_strdup(names[transport < G_N_ELEMENTS(names) ? transport : 0]);
+}

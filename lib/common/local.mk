@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+noinst_LTLIBRARIES += libvadm-common.la
+libvadm_common_la_SOURCES = \
+	lib/common/error.c lib/common/error.h \
+	lib/common/identity.c lib/common/source.h \
+	lib/common/lock.h \
+	lib/common/log.c lib/common/log.h lib/common/log-private.h \
+	lib/common/log-set.c lib/common/log-sink.c lib/common/log-file.c \
+	lib/common/mailbox.c lib/common/mailbox.h
+libvadm_common_la_LIBADD = $(GLIB_LIBS)

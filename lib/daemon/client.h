@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A client of a server: its connection, its identity, and the requests it has in flight.
+ * Reference counted; the connection belongs to the main thread, workers hold references and
+ * post.
+ */
+#ifndef VADM_DAEMON_CLIENT_H
+#define VADM_DAEMON_CLIENT_H
+
+#include "common/source.h"
+#include "daemon/program.h"
+
+typedef struct _VadmServer VadmServer;
+
+/* What one client may have read ahead of its limit on requests in flight, so that its
+ * keepalive messages are seen and answered. Octets. */
+#define VADM_CLIENT_READ_AHEAD (256u * 1024)
+
+VadmClient *vadm_client_ref(VadmClient *client);
+void vadm_client_unref(VadmClient *client);
+
+/* Constant for the client's life; any thread. */
+guint64 vadm_client_get_id(const VadmClient *client);
+guint32 vadm_client_get_index(const VadmClient *client); /* lvaClientIndex */
+VadmServer *vadm_client_get_server(const VadmClient *client);
+VadmTransport vadm_client_get_transport(const VadmClient *client);
+gint64 vadm_client_get_connected_since(const VadmClient *client); /* us since the epoch */
+/* Of the service that accepted it: read-only socket. */
+gboolean vadm_client_is_readonly(const VadmClient *client);
+
+/** vadm_client_get_identity: Returns: (transfer full): never NULL. Any thread. */
+VadmIdentity *vadm_client_get_identity(VadmClient *client);
+/** vadm_client_wait_names: waits until the resolver has looked up the names of the identity,
+ * at most @timeout_us microseconds. Workers only. Returns: as vadm_client_get_identity() */
+VadmIdentity *vadm_client_wait_names(VadmClient *client, gint64 timeout_us);
+/** vadm_client_is_closed: Any thread; may be outdated when it returns FALSE. */
+gboolean vadm_client_is_closed(VadmClient *client);
+/** vadm_client_fill_row: a row of this moment; its identity is a new reference. Any thread. */
+void vadm_client_fill_row(VadmClient *client, VadmClientRow *row);
+
+/* Main thread from here, unless said otherwise. */
+
+/** vadm_client_reply: sends the reply (transfer full) to a call and ends the call. */
+void vadm_client_reply(VadmClient *client, VadmMessage *reply);
+/** vadm_client_post_reply: the same from any thread; @close_after: close, reason client, once it
+ * is written (CONNECT_CLOSE). */
+void vadm_client_post_reply(VadmClient *client, VadmMessage *reply, gboolean close_after);
+/** vadm_client_send: sends a message (transfer full) that ends no call: event, stream. */
+void vadm_client_send(VadmClient *client, VadmMessage *message);
+/** vadm_client_queued: octets that wait to be written to the client. */
+gsize vadm_client_queued(VadmClient *client);
+/** vadm_client_set_hold: stops or resumes reading because the program cannot take more. */
+void vadm_client_set_hold(VadmClient *client, gboolean hold);
+/** vadm_client_start_keepalive: the client speaks the keepalive program: ping it with the
+ * server's interval and count. */
+void vadm_client_start_keepalive(VadmClient *client);
+/** vadm_client_close: ends the connection now. Idempotent. The first reason counts. */
+void vadm_client_close(VadmClient *client, VadmDisconnectReason reason);
+/** vadm_client_post_close: the same from any thread. */
+void vadm_client_post_close(VadmClient *client, VadmDisconnectReason reason);
+/** vadm_client_close_flushed: ends the connection when all is written, or after 2 s. */
+void vadm_client_close_flushed(VadmClient *client, VadmDisconnectReason reason);
+
+/* What the program keeps for the client; freed with the client. Main thread. */
+void vadm_client_set_program_data(VadmClient *client, gpointer data, GDestroyNotify destroy);
+gpointer vadm_client_get_program_data(VadmClient *client);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmClient, vadm_client_unref)
+
+#endif

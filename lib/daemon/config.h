@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The configuration: one immutable, reference counted value. A change makes a copy, alters it,
+ * validates the whole and puts it in force by one pointer swap (lib/daemon/txn.h). Nobody alters
+ * a VadmConfig that others can see.
+ */
+#ifndef VADM_DAEMON_CONFIG_H
+#define VADM_DAEMON_CONFIG_H
+
+#include <sys/types.h>
+
+#include "common/error.h"
+#include "common/log.h"
+#include "common/source.h"
+
+/* Bounds of docs/configuration.md; a value beyond them is refused, whoever brings it. */
+#define VADM_WORKERS_BOUND 1000u
+#define VADM_CLIENTS_BOUND 1000000u
+
+typedef enum { VADM_PROGRAM_ADMIN, VADM_PROGRAM_RELAY } VadmProgramKind;
+
+/* What can be changed while the daemon runs. */
+typedef struct {
+    guint32 workers_min, workers_max, workers_priority;
+    guint32 clients_max, clients_unauth_max, clients_high_percent;
+    guint32 client_requests_max;
+} VadmServerLimits;
+
+typedef struct {
+    VadmTransport transport;
+    gboolean readonly;
+    VadmAuthKind auth;
+    char *path; /* unix: absolute path; else NULL */
+    char *text; /* "unix:/run/virtadm/libvirt-sock": lvaServiceListen */
+} VadmListenConfig;
+
+typedef struct {
+    char *name;
+    guint32 index; /* lvaServerIndex */
+    VadmProgramKind program;
+    char *upstream, *upstream_ro; /* paths of unix sockets; NULL: none */
+    GPtrArray *listens;           /* of VadmListenConfig; lvaServiceIndex is the place from 1 */
+    mode_t socket_mode, socket_mode_ro;
+    gid_t socket_gid; /* (gid_t)-1: do not change */
+    guint32 max_queued_clients;
+    gint32 keepalive_interval; /* seconds, -1: never ping */
+    guint32 keepalive_count;
+    VadmServerLimits limits;
+} VadmServerConfig;
+
+typedef struct {
+    gatomicrefcount refs;
+
+    char *name, *runtime_dir, *state_dir;
+    guint32 shutdown_timeout; /* seconds */
+
+    guint32 log_level;               /* 1..4 */
+    char *log_filters, *log_outputs; /* as vadm_log_set_get_filters/outputs() give them; in a
+                                      * configuration that has no log_set yet: as given */
+    char *log_default_outputs;       /* what empty outputs mean, computed at start */
+    char **log_directories;
+    VadmLogSet *log_set; /* NULL until a transaction or the start has prepared it */
+
+    gboolean snmp_enabled, snmp_writable;
+    char *snmp_master, *snmp_context;
+    guint32 snmp_retry_interval; /* seconds */
+    guint16 notify_enable;       /* bit n: lvaNotifyEnable bit n */
+    guint32 notify_min_interval; /* seconds */
+
+    GPtrArray *servers; /* of VadmServerConfig, in the order of their index */
+
+    /* stamped when it is put in force */
+    guint32 generation;
+    gint64 changed_at; /* microseconds since the epoch */
+    VadmOrigin origin;
+} VadmConfig;
+
+/** vadm_config_new: the built-in defaults (relay libvirtd and admin server). Any thread. */
+VadmConfig *vadm_config_new(void);
+VadmConfig *vadm_config_ref(VadmConfig *config);
+void vadm_config_unref(VadmConfig *config);
+/** vadm_config_copy: Returns: (transfer full): a deep copy that may be altered until shared;
+ * log_set is shared by reference. */
+VadmConfig *vadm_config_copy(const VadmConfig *config);
+/** vadm_config_find_server: by name; (nullable). */
+VadmServerConfig *vadm_config_find_server(const VadmConfig *config, const char *name);
+/** vadm_config_find_server_index: by lvaServerIndex; (nullable). */
+VadmServerConfig *vadm_config_find_server_index(const VadmConfig *config, guint32 index);
+
+/**
+ * vadm_config_load:
+ * @path: (nullable): the file; NULL: built-in defaults only
+ * @error: VADM_ERROR_CONFIG "FILE: group [G], key K: value 'V': rule"
+ *
+ * Reads (GKeyFile) and validates: unknown groups and keys, types, bounds, contradictions.
+ * Returns: (transfer full) (nullable)
+ */
+VadmConfig *vadm_config_load(const char *path, GError **error);
+
+/** vadm_config_to_text: Returns: (transfer full): the configuration in the file's form, every
+ * key with its effective value (--print-config). */
+char *vadm_config_to_text(const VadmConfig *config);
+
+/**
+ * vadm_config_validate:
+ * @field: (out) (optional): the field at fault that was checked last, VADM_FIELD_NONE if none
+ * @server: (out) (optional): lvaServerIndex of the server at fault
+ *
+ * Checks what can be changed at runtime: bounds (VADM_ERROR_INVALID_VALUE) and contradictions
+ * (VADM_ERROR_INCONSISTENT), with libvirt's texts where it has one: "minWorkers cannot be
+ * larger than maxWorkers".
+ */
+gboolean vadm_config_validate(const VadmConfig *config, VadmField *field, guint32 *server,
+                              GError **error);
+
+/**
+ * vadm_config_apply:
+ * @config: a copy that nobody else sees
+ * @fault: (out): filled when it fails
+ *
+ * Applies one change of a runtime field after checking its own bounds.
+ * Returns: FALSE: @fault tells why (unknown server, out of bounds, not a field of the
+ * configuration)
+ */
+gboolean vadm_config_apply(VadmConfig *config, const VadmChange *change, VadmFault *fault);
+
+/**
+ * vadm_config_merge_reload:
+ * @running: what is in force
+ * @old_file: what the file said when it was last read
+ * @new_file: what it says now
+ * @static_changes: (out): names of changed keys that need a restart, joined by ", "; NULL: none
+ *
+ * Returns: (transfer full): @running with those runtime keys replaced whose value in the file
+ * has changed. A key that the file did not change keeps what an operator set at runtime, so
+ * that the SIGHUP of a log rotation undoes nobody's work.
+ */
+VadmConfig *vadm_config_merge_reload(const VadmConfig *running, const VadmConfig *old_file,
+                                     const VadmConfig *new_file, char **static_changes);
+
+/** vadm_config_diff: Returns: (transfer full): "[server libvirtd] max_workers 20 -> 30; ..." for
+ * the log; "" when the runtime parts are equal. */
+char *vadm_config_diff(const VadmConfig *from, const VadmConfig *to);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmConfig, vadm_config_unref)
+
+#endif
