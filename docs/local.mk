@@ -1,1 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+EXTRA_DIST += docs/mib.md
+
+# Writes the part of docs/mib.md below its marker anew: to be run after each change of the MIB
+# (tests/unit/test-mib.sh fails until it has been).
+.PHONY: update-mib-docs
+update-mib-docs:
+	sed '/^<!-- generated /q' $(srcdir)/docs/mib.md >$(srcdir)/docs/mib.md.tmp && \
+	$(PERL) $(srcdir)/mib/mkmib.pl --markdown $(srcdir)/$(MIB_SOURCE) \
+		>>$(srcdir)/docs/mib.md.tmp && \
+	mv $(srcdir)/docs/mib.md.tmp $(srcdir)/docs/mib.md

@@ -25,9 +25,6 @@ use strict;
 use warnings;
 use Getopt::Long qw(:config no_auto_abbrev);
 
-# The placeholder of the root while its value does not matter.
-my @NO_ROOT = ();
-
 # Types: what stands in SYNTAX and what it is on the wire (RFC 2578 section 7.1).
 my %BASE_TYPE = (
     'INTEGER'           => 'INTEGER',
@@ -63,7 +60,6 @@ my %SMI_NODE = (
     '1.3.6.1.1'     => 'directory',
     '1.3.6.1.2'     => 'mgmt',
     '1.3.6.1.2.1'   => 'mib-2',
-    '1.3.6.1.2.1.10' => 'transmission',
     '1.3.6.1.3'     => 'experimental',
     '1.3.6.1.4'     => 'private',
     '1.3.6.1.4.1'   => 'enterprises',
@@ -139,6 +135,7 @@ sub tokenize {
             fail($mib, $here, "cannot read \"$rest\"");
         }
     }
+    $line-- if $text =~ /\n\z/;
     push @tokens, ['end', 'the end of the file', $line];
     return \@tokens;
 }
@@ -462,10 +459,9 @@ sub parse_imports {
 
 sub parse {
     my ($file, $text) = @_;
-    my $mib = { file => $file, nodes => {}, types => {}, sequences => {}, order => [],
+    my $mib = { file => $file, text => $text, nodes => {}, types => {}, sequences => {}, order => [],
                 type_order => [], imports => {} };
     $mib->{tokens} = tokenize($mib, $text);
-    # A whole line of its own inside a DESCRIPTION; never a token.
     $mib->{module} = take_word($mib);
     take_word($mib, 'DEFINITIONS');
     take_punct($mib, '::=');
@@ -480,6 +476,10 @@ sub parse {
         }
     }
     take($mib, 'end');
+    for my $placeholder ('@ROOT@', '@ROOT_BASE@', '@PROVISIONAL@') {
+        my $count = () = $text =~ /\Q$placeholder\E/g;
+        die "$file:1: $placeholder is there $count times, not once\n" if $count != 1;
+    }
     check($mib);
     return $mib;
 }
@@ -652,6 +652,8 @@ sub parse_root {
     }
     usage("--root=$text: has more than $MAX_ROOT_ARCS arcs") if @arcs > $MAX_ROOT_ARCS;
     usage("--root=$text: is $SMI_NODE{$text} of SNMPv2-SMI") if $SMI_NODE{$text};
+    usage("--root=$text: lies below mib-2, where only IANA registers modules")
+        if index($text, '1.3.6.1.2.1.') == 0;
     return \@arcs;
 }
 
@@ -673,10 +675,10 @@ sub root_in_smi {
 # The results.
 
 sub write_mib {
-    my ($mib, $root, $text) = @_;
+    my ($mib, $root) = @_;
+    my $text = $mib->{text};
     my ($base, $arcs) = root_in_smi($root);
     my $provisional = index(oid_text($root) . '.', "$PLAYPEN.") == 0;
-    # The licence of the source is the first line; the placeholder's lines follow it as they are.
     $text =~ s/^[ \t]*\@PROVISIONAL\@\n/$provisional ? provisional_text() : ''/me;
     $text =~ s/\@ROOT_BASE\@/$base/;
     $text =~ s/\@ROOT\@/$base $arcs/;
@@ -792,8 +794,12 @@ END
     print "# The labels of enumerations.\n";
     for my $node (grep { has_value($_) && $_->{type}{labels} && $_->{type}{wire} eq 'INTEGER' }
         @{ $mib->{sorted} }) {
-        print "/^$node->{name}\\./{\n";
-        print "s/INTEGER: $_->[1]\$/INTEGER: $_->[0]($_->[1])/\n" for @{ $node->{type}{labels} };
+        print "/$node->{name}\\./{\n";
+        for my $label (@{ $node->{type}{labels} }) {
+            my $value = "\\($node->{name}\\.[0-9.]* = INTEGER: \\)$label->[1]";
+            print "s/$value\\([^0-9]\\)/\\1$label->[0]($label->[1])\\2/g\n";
+            print "s/$value\$/\\1$label->[0]($label->[1])/\n";
+        }
         print "}\n";
     }
     return;
@@ -914,7 +920,7 @@ sub main {
         or usage('wrong options');
     usage('one mode and one file are needed') if @modes != 1 || @ARGV != 1;
     usage('--root is needed') if !defined $root_text && $modes[0] ne 'markdown';
-    my $root = defined $root_text ? parse_root($root_text) : \@NO_ROOT;
+    my $root = defined $root_text ? parse_root($root_text) : [];
     my $file = $ARGV[0];
     open my $in, '<:encoding(UTF-8)', $file or do { print STDERR "$file: $!\n"; exit 1 };
     my $text = do { local $/; <$in> };
@@ -924,7 +930,7 @@ sub main {
         print STDERR $@;
         exit 1;
     }
-    $MODE{ $modes[0] }->($mib, $root, $text);
+    $MODE{ $modes[0] }->($mib, $root);
     # A full disk must not leave half a header with a good exit status.
     close STDOUT or do { print STDERR "mkmib.pl: standard output: $!\n"; exit 1 };
     return 0;
