@@ -5,6 +5,7 @@
 
 #include <gio/gio.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "daemon/client.h"
 #include "rpc/conn.h"
@@ -37,11 +38,9 @@ struct _VadmClient {
     VadmKeepalive *keepalive; /* with conn */
     GQueue *held;             /* of VadmMessage: calls, and streams behind them, not dispatched */
     gsize held_octets;
-    gboolean hold;           /* the program cannot take more */
-    gboolean draining;       /* closes when all is written; takes nothing any more */
-    gboolean pumping;        /* vadm_client_pump() is on the stack */
-    gboolean keepalive_on;   /* the client asked for it */
-    gboolean keepalive_rest; /* not pinged while it is us who do not read */
+    gboolean hold;     /* the program cannot take more */
+    gboolean draining; /* closes when all is written; takes nothing any more */
+    gboolean pumping;  /* vadm_client_pump() is on the stack */
     VadmDisconnectReason reason;
     gpointer program_data;
     GDestroyNotify program_data_destroy;

@@ -11,14 +11,8 @@
 #define VADM_CLIENT_FLUSH_MS 2000u
 
 static const char *const vadm_client_reasons[] = {
-    "?",
-    "client",
-    "administrator",
-    "keepalive",
-    "protocol error",
-    "authentication failure",
-    "shutdown",
-    "unknown",
+    "?",        "client",  "administrator", "keepalive", "protocol error", "authentication failure",
+    "shutdown", "unknown",
 };
 
 G_STATIC_ASSERT(G_N_ELEMENTS(vadm_client_reasons) == VADM_DISCONNECT_UNKNOWN + 1);
@@ -49,8 +43,8 @@ vadm_client_unref(VadmClient *client)
     if (!client || !g_atomic_ref_count_dec(&client->refs))
         return;
     if (client->program_data_destroy)
-        vadm_mailbox_post(vadm_daemon_get_mailbox(client->server->daemon), vadm_client_free,
-                          client, vadm_client_free);
+        vadm_mailbox_post(vadm_daemon_get_mailbox(client->server->daemon), vadm_client_free, client,
+                          vadm_client_free);
     else
         vadm_client_free(client);
 }
@@ -172,20 +166,6 @@ vadm_client_has_read_ahead(VadmClient *client)
            client->held_octets + vadm_conn_pending(client->conn) < VADM_CLIENT_READ_AHEAD;
 }
 
-/* Not pinged while we do not read: the answer would not be seen. A client whose output stands
- * still is pinged on, for it may well be dead. */
-static void
-vadm_client_update_keepalive(VadmClient *client, gboolean rest)
-{
-    const VadmServerConfig *config = client->server->config;
-
-    if (!client->keepalive_on || client->keepalive_rest == rest)
-        return;
-    client->keepalive_rest = rest;
-    vadm_keepalive_start(client->keepalive, rest ? -1 : config->keepalive_interval,
-                         config->keepalive_count);
-}
-
 /* Above its high water mark a client's output still grows by answers to keepalive and by errors,
  * so reading stops for good a little later. conn tells when it has drained. */
 static void
@@ -198,7 +178,6 @@ vadm_client_update_reading(VadmClient *client)
     room = !client->hold && vadm_client_has_read_ahead(client);
     drains = vadm_conn_queued(client->conn) <= VADM_CONN_HIGH_WATER + VADM_CLIENT_READ_AHEAD;
     vadm_conn_set_reading(client->conn, room && drains);
-    vadm_client_update_keepalive(client, !room);
 }
 
 static void
@@ -247,8 +226,7 @@ vadm_client_pump(VadmClient *client)
 static void
 vadm_client_take(VadmClient *client, VadmMessage *message)
 {
-    gboolean wait =
-        !g_queue_is_empty(client->held) || !vadm_client_may_dispatch(client, message);
+    gboolean wait = !g_queue_is_empty(client->held) || !vadm_client_may_dispatch(client, message);
 
     if (!wait) {
         vadm_client_dispatch(client, message);
@@ -426,10 +404,7 @@ vadm_client_start_keepalive(VadmClient *client)
 
     if (!client->conn || client->draining)
         return;
-    client->keepalive_on = TRUE;
-    client->keepalive_rest = FALSE;
     vadm_keepalive_start(client->keepalive, config->keepalive_interval, config->keepalive_count);
-    vadm_client_update_reading(client);
 }
 
 void
@@ -461,13 +436,11 @@ vadm_client_close(VadmClient *client, VadmDisconnectReason reason)
 static void
 vadm_client_flushed(gpointer user)
 {
-    VadmClient *client = user;
-
-    vadm_client_close(client, VADM_DISCONNECT_UNKNOWN);
-    vadm_client_unref(client);
+    vadm_client_close(user, VADM_DISCONNECT_UNKNOWN);
 }
 
-/* It stays a client, with its row and its place, until the connection has ended. */
+/* It stays a client, with its row and its place, until the connection has ended. Closing it
+ * before means that conn does not call back, so the callback holds no reference. */
 void
 vadm_client_close_flushed(VadmClient *client, VadmDisconnectReason reason)
 {
@@ -475,8 +448,7 @@ vadm_client_close_flushed(VadmClient *client, VadmDisconnectReason reason)
         return;
     client->reason = reason;
     vadm_client_stop_taking(client);
-    vadm_conn_close_flushed(client->conn, VADM_CLIENT_FLUSH_MS, vadm_client_flushed,
-                            vadm_client_ref(client));
+    vadm_conn_close_flushed(client->conn, VADM_CLIENT_FLUSH_MS, vadm_client_flushed, client);
 }
 
 void

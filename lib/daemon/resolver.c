@@ -153,10 +153,10 @@ vadm_resolver_remember(GHashTable *cache, guint32 number, char *name)
 static VadmIdentity *
 vadm_resolver_name(VadmResolver *resolver, const VadmIdentity *identity)
 {
-    const char *user = vadm_resolver_cached(resolver->users, identity->local ? identity->uid
-                                                                             : G_MAXUINT32);
-    const char *group = vadm_resolver_cached(resolver->groups, identity->local ? identity->gid
-                                                                               : G_MAXUINT32);
+    const char *user =
+        vadm_resolver_cached(resolver->users, identity->local ? identity->uid : G_MAXUINT32);
+    const char *group =
+        vadm_resolver_cached(resolver->groups, identity->local ? identity->gid : G_MAXUINT32);
     VadmIdentity *named;
 
     if (!user || !group)

@@ -37,7 +37,7 @@ struct _VadmServer {
 
     /* Main thread. */
     gboolean listening; /* accepting, as far as the limits allow */
-    gboolean stopped_pool;
+    gboolean stopped_pool; /* by whoever stops it: then its threads are gone */
 };
 
 /**

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h> /* struct ucred */
+
 #include "daemon/server-private.h"
 
 #include <gio/gunixconnection.h>
@@ -62,8 +64,8 @@ static gboolean
 vadm_server_has_room(VadmServer *server)
 {
     VADM_LOCK_SCOPE(&server->lock);
-    return vadm_limit_has_room((guint32)g_tree_nnodes(server->clients),
-                               server->limits.clients_max, VADM_LIMIT_ZERO_IS_FULL) &&
+    return vadm_limit_has_room((guint32)g_tree_nnodes(server->clients), server->limits.clients_max,
+                               VADM_LIMIT_ZERO_IS_FULL) &&
            vadm_limit_has_room(server->unauth, server->limits.clients_unauth_max,
                                VADM_LIMIT_ZERO_IS_NONE);
 }
@@ -245,8 +247,8 @@ vadm_server_admit(VadmServer *server, const VadmListenConfig *listen, guint64 id
     g_autoptr(VadmClient) client = vadm_client_new(server, stream, &init);
     g_autofree char *peer = vadm_identity_peer(identity, init.transport);
 
-    VADM_INFO("Client %" G_GUINT64_FORMAT " of server '%s' connected: %s", id,
-              server->config->name, peer);
+    VADM_INFO("Client %" G_GUINT64_FORMAT " of server '%s' connected: %s", id, server->config->name,
+              peer);
     vadm_server_insert(server, client);
     vadm_daemon_client_came(server->daemon);
     vadm_server_name_client(server, client, identity);
@@ -524,8 +526,8 @@ vadm_server_add_services(VadmServer *server, GMainContext *context)
             access.mode = 0600;
             access.gid = (gid_t)-1;
         }
-        g_ptr_array_add(server->services, vadm_service_new(listen, &access, context,
-                                                           vadm_server_accepted, server));
+        g_ptr_array_add(server->services,
+                        vadm_service_new(listen, &access, context, vadm_server_accepted, server));
     }
 }
 
@@ -546,8 +548,8 @@ vadm_server_new(VadmDaemon *daemon, const VadmServerConfig *config, GMainContext
     server->pool = pool;
     server->limits = *limits;
     server->services = g_ptr_array_new_with_free_func(vadm_server_release_service);
-    server->clients = g_tree_new_full(vadm_server_compare_indexes, NULL, NULL,
-                                      vadm_server_release_client);
+    server->clients =
+        g_tree_new_full(vadm_server_compare_indexes, NULL, NULL, vadm_server_release_client);
     vadm_mutex_init(&server->lock);
     vadm_cond_init(&server->named);
     vadm_limit_init(&server->clients_limit);

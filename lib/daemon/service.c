@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h> /* accept4() */
+
 #include "daemon/service.h"
 
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -29,8 +32,8 @@ struct _VadmService {
     VadmServiceAccepted accepted;
     gpointer user;
 
-    int fd;      /* -1: not listening */
-    dev_t dev;   /* of the socket file that is ours */
+    int fd;    /* -1: not listening */
+    dev_t dev; /* of the socket file that is ours */
     ino_t inode;
     GSource *source; /* accepting */
     GSource *retry;  /* out of descriptors: armed until the next attempt */
