@@ -34,8 +34,8 @@ static void
 vadm_relay_param_string(VadmRelayParams *set, const char *field, const char *value)
 {
     if (value && *value)
-        vadm_relay_param_add(set, field, VADM_TYPED_PARAM_STRING)->value.vadm_typed_param_value_u.s =
-            (char *)value;
+        vadm_relay_param_add(set, field, VADM_TYPED_PARAM_STRING)
+            ->value.vadm_typed_param_value_u.s = (char *)value;
 }
 
 static void

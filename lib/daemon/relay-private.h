@@ -44,6 +44,7 @@ typedef struct {
     VadmRpcHeader header;   /* as the client sent it */
     VadmMessage *message;   /* NULL once it is sent */
     VadmMessage *injection; /* OPEN: the CONNECT_SET_IDENTITY that follows it */
+    guint32 upstream_serial;
 
     VadmMutex lock;
     VadmCond cond;
@@ -65,6 +66,12 @@ gboolean vadm_relay_handles(guint32 program, guint32 version);
  * Returns: (transfer full) (nullable): the same as an ordinary CALL or REPLY; NULL when it has
  * descriptors, or is too short to say */
 VadmMessage *vadm_relay_without_descriptors(VadmMessage *message, guint32 *descriptors);
+/** vadm_relay_socket:
+ * @error: VADM_ERROR_SYSTEM with libvirt's text "Failed to connect socket to 'PATH': REASON"
+ *
+ * Returns: a non-blocking connected socket, or -1; with errno EAGAIN in @error when the backlog
+ * is full */
+int vadm_relay_socket(const char *path, GError **error);
 /** vadm_relay_set_state: what the last attempt has shown of the upstream. */
 void vadm_relay_set_state(VadmRelay *relay, VadmUpstreamState state);
 /** vadm_relay_probe_soon: an upstream connection ended: see, once for all that ended together,
@@ -77,6 +84,32 @@ void vadm_relay_set_deadline(VadmProgram *program, guint deadline_ms);
 
 /** vadm_relay_opens_stream: does a successful call of @procedure leave a stream behind? */
 gboolean vadm_relay_opens_stream(guint32 program, gint32 procedure);
+
+/* relay-stream.c: main thread */
+
+typedef struct {
+    VadmRpcHeader call; /* of the client's call that opened it */
+    guint32 serial;     /* upstream */
+} VadmRelayStream;
+
+typedef struct _VadmRelayStreams VadmRelayStreams;
+
+VadmRelayStreams *vadm_relay_streams_new(void);
+void vadm_relay_streams_free(VadmRelayStreams *streams);
+/** vadm_relay_streams_add: @serial: the upstream's. The latest stream with one serial of the
+ * client's is the one that its messages go to. */
+void vadm_relay_streams_add(VadmRelayStreams *streams, const VadmRpcHeader *call, guint32 serial);
+/** vadm_relay_streams_has: is this upstream serial in use? */
+gboolean vadm_relay_streams_has(const VadmRelayStreams *streams, guint32 serial);
+/** vadm_relay_streams_find_upstream, _find_client: the stream that a message from that side
+ * belongs to. (nullable) */
+const VadmRelayStream *vadm_relay_streams_find_upstream(const VadmRelayStreams *streams,
+                                                        const VadmRpcHeader *header);
+const VadmRelayStream *vadm_relay_streams_find_client(const VadmRelayStreams *streams,
+                                                      const VadmRpcHeader *header);
+/** vadm_relay_streams_remove: by its upstream serial; nothing happens when there is none. */
+void vadm_relay_streams_remove(VadmRelayStreams *streams, guint32 serial);
+void vadm_relay_streams_clear(VadmRelayStreams *streams);
 
 /* relay-identity.c */
 
@@ -106,11 +139,6 @@ void vadm_relay_link_stream(VadmRelayLink *link, VadmMessage *message);
 void vadm_relay_link_resume(VadmRelayLink *link);
 /** vadm_relay_link_close: the client is gone: closes the connection, lets the workers go. */
 void vadm_relay_link_close(VadmRelayLink *link);
-/** vadm_relay_socket:
- * @error: VADM_ERROR_SYSTEM with libvirt's text "Failed to connect socket to 'PATH': REASON"
- *
- * Returns: a non-blocking connected socket, or -1; with errno EAGAIN in @error when the backlog
- * is full */
-int vadm_relay_socket(const char *path, GError **error);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmRelayLink, vadm_relay_link_unref)
 
 #endif
