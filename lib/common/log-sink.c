@@ -132,7 +132,7 @@ vadm_log_sink_await_room(VadmLogSink *sink)
         if (rc == 0 && !vadm_log_sink_given_up(sink))
             rc = poll(&pfd, 1, POLL_MS);
         if (rc > 0)
-            return TRUE;
+            return !atomic_load(&sink->abandoned);
         if (rc < 0 && errno != EINTR)
             return FALSE;
     } while (!vadm_log_sink_given_up(sink));
