@@ -12,7 +12,8 @@
 #               has a value, in the order of OIDs, then LVA_NOTIFICATION(name, number, "objects")
 #   --names     sed script: numeric OIDs, as snmpwalk -On prints them, become names
 #   --oids      name, TAB, numeric OID; one line for each node
-#   --markdown  the reference for people (needs no root)
+#   --interface what a release promises, one line for each thing; the root plays no part
+#   --markdown  the reference for people; the root plays no part
 #
 # Placeholders of the source: @ROOT@ (the value of MODULE-IDENTITY), @ROOT_BASE@ (the node of
 # SNMPv2-SMI that the root starts from, in IMPORTS), and a line @PROVISIONAL@, which is left out
@@ -249,6 +250,33 @@ sub syntax_text {
     return $text;
 }
 
+# All of a node that managers rely on, in one line; empty for nodes that only give others a place.
+sub interface_text {
+    my ($node) = @_;
+    return "notification: " . join(' ', @{ $node->{objects} }) if $node->{objects};
+    return "group: " . join(' ', @{ $node->{members} }) if $node->{members};
+    return "compliance: " . join(' ', @{ $node->{mandatory} }) if $node->{mandatory};
+    return "entry: INDEX " . join(' ', @{ $node->{index} }) if is_entry($node);
+    return is_table($node) ? 'table' : '' if !is_leaf($node);
+    my $text = "$node->{type}{wire} $node->{access}: " . syntax_text($node->{syntax});
+    $text .= "; UNITS $node->{units}" if $node->{units};
+    $text .= "; DEFVAL $node->{defval}" if defined $node->{defval};
+    return $text;
+}
+
+sub write_interface {
+    my ($mib) = @_;
+    for my $node (grep { @{ $_->{oid} } } @{ $mib->{sorted} }) {
+        my $text = interface_text($node);
+        print oid_text($node->{oid}) . " $node->{name}" . ($text eq '' ? '' : " $text") . "\n";
+    }
+    for my $type (@{ $mib->{type_order} }) {
+        my $hint = $type->{hint} ? "; DISPLAY-HINT $type->{hint}" : '';
+        print "$type->{name} " . syntax_text($type->{syntax}) . "$hint\n";
+    }
+    return;
+}
+
 # One cell of a Markdown table.
 sub cell {
     my ($text) = @_;
@@ -323,12 +351,13 @@ sub write_markdown {
 # ---------------------------------------------------------------------------------------------
 
 my %MODE = (
-    mib      => \&write_mib,
-    header   => \&write_header,
-    objects  => \&write_objects,
-    names    => \&write_names,
-    oids     => \&write_oids,
-    markdown => \&write_markdown,
+    mib       => \&write_mib,
+    header    => \&write_header,
+    objects   => \&write_objects,
+    names     => \&write_names,
+    oids      => \&write_oids,
+    interface => \&write_interface,
+    markdown  => \&write_markdown,
 );
 
 sub usage {
@@ -344,7 +373,8 @@ sub main {
         sort keys %MODE)
         or usage('wrong options');
     usage('one mode and one file are needed') if @modes != 1 || @ARGV != 1;
-    usage('--root is needed') if !defined $root_text && $modes[0] ne 'markdown';
+    usage('--root is needed')
+        if !defined $root_text && $modes[0] ne 'markdown' && $modes[0] ne 'interface';
     my $root = defined $root_text ? parse_root($root_text) : [];
     my $file = $ARGV[0];
     open my $in, '<:encoding(UTF-8)', $file or do { print STDERR "$file: $!\n"; exit 1 };
