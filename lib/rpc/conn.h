@@ -23,7 +23,8 @@ typedef struct {
     /* A whole message came. @message: (transfer full). The callee may close the connection or
      * stop reading: no further message is delivered then. */
     void (*message)(VadmConn *conn, VadmMessage *message, gpointer user);
-    /* The connection is dead; called once, never after vadm_conn_close(). */
+    /* The connection is dead and closed; called once, from the main loop, never after
+     * vadm_conn_close(). @error: never NULL; says what happened. */
     void (*ended)(VadmConn *conn, VadmConnEnd end, const GError *error, gpointer user);
     /* (nullable): what is queued for writing has fallen to VADM_CONN_LOW_WATER or below, having
      * been above VADM_CONN_HIGH_WATER. */
@@ -59,6 +60,13 @@ void vadm_conn_send(VadmConn *conn, VadmMessage *message);
 gsize vadm_conn_queued(const VadmConn *conn);
 /** vadm_conn_pending: octets received that were not delivered as messages yet. */
 gsize vadm_conn_pending(const VadmConn *conn);
+
+/**
+ * vadm_conn_is_silent: for the keepalive: TRUE when the peer could have been heard and was not.
+ * FALSE when octets of it wait to be read, and while reading is stopped, unless it is the peer
+ * that does not read what is queued for it.
+ */
+gboolean vadm_conn_is_silent(const VadmConn *conn);
 
 /** vadm_conn_close: closes now; what is queued is lost. Idempotent; no handler runs later. */
 void vadm_conn_close(VadmConn *conn);

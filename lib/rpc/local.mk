@@ -16,14 +16,15 @@ libvadm_xdr_la_CFLAGS = -std=gnu11 -w $(SAN_CFLAGS) $(TIRPC_CFLAGS)
 libvadm_xdr_la_LIBADD = $(TIRPC_LIBS)
 
 # rpcgen names the header in the code it writes after the path it is given, so it runs in the
-# folder of the source; -C and -N would be the defaults.
+# folder of the source. Each output is complete or not there, also when make is interrupted.
 lib/rpc/%.h: lib/rpc/%.x
-	$(AM_V_GEN)$(MKDIR_P) lib/rpc && rm -f $@ && \
-	(cd $(srcdir)/lib/rpc && $(RPCGEN) -M -h $*.x) >$@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)$(MKDIR_P) lib/rpc && \
+	(cd $(<D) && $(RPCGEN) -h $*.x) >$@.tmp && mv -f $@.tmp $@
 lib/rpc/%_xdr.c: lib/rpc/%.x
-	$(AM_V_GEN)$(MKDIR_P) lib/rpc && rm -f $@ && \
-	(cd $(srcdir)/lib/rpc && $(RPCGEN) -M -c $*.x) | \
-	$(SED) 's|#include "$*.h"|#include "rpc/$*.h"|' >$@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)$(MKDIR_P) lib/rpc && \
+	(cd $(<D) && $(RPCGEN) -c $*.x) >$@.raw && \
+	$(SED) 's|#include "$*\.h"|#include "rpc/$*.h"|' $@.raw >$@.tmp && \
+	rm -f $@.raw && mv -f $@.tmp $@
 
 libvadm_rpc_la_SOURCES = \
 	lib/rpc/conn.c lib/rpc/conn.h \

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the transactions need of a daemon: the configuration in force and the writer token.
+ * Readers take a reference under a short mutex and never wait for a writer; writers pass the
+ * token from one to the next, it spans the phases of a transaction and so is no mutex.
+ */
+#ifndef VADM_DAEMON_STORE_H
+#define VADM_DAEMON_STORE_H
+
+#include "common/lock.h"
+#include "daemon/config.h"
+
+typedef struct {
+    VadmMutex lock;         /* leaf: nothing else is locked or called under it */
+    VadmConfig *config;     /* in force, never NULL between init and clear; under lock */
+    guint32 max_generation; /* the highest ever stamped: an undone one is not used again */
+    gpointer holder;        /* who has the writer token, NULL: nobody; under lock */
+    VadmCond released;      /* signalled when the token is free */
+
+    /* for reload.c; main thread */
+    VadmConfig *file; /* what the file said when it was last read */
+    GSource *retry;   /* a reload waits for the token */
+    char *retry_path;
+} VadmStore;
+
+/**
+ * vadm_store_init:
+ * @config: (transfer none): put in force with generation 1, the time of now and origin
+ *     startup. Nobody else may see it yet.
+ */
+void vadm_store_init(VadmStore *store, VadmConfig *config);
+/** vadm_store_clear: the token must be free and no thread may use @store any more. */
+void vadm_store_clear(VadmStore *store);
+
+/** vadm_store_get_config: Returns: (transfer full): the configuration in force. Any thread. */
+VadmConfig *vadm_store_get_config(VadmStore *store);
+
+/**
+ * vadm_store_set_file:
+ * @file: (transfer none): what the configuration file says, as vadm_config_load() gave it
+ *
+ * What a reload compares the file with. Until it is called that is the configuration of
+ * vadm_store_init(), in which main may have put values of the command line and the environment and
+ * the daemon the normalised logging strings: then a reload would take them for changes of
+ * the file. Main thread.
+ */
+void vadm_store_set_file(VadmStore *store, const VadmConfig *file);
+
+/**
+ * vadm_store_acquire:
+ * @holder: who takes the writer token; not NULL, names this acquisition
+ * @wait_us: how long to wait for it, microseconds; 0: not at all
+ *
+ * Any thread. Returns: FALSE when somebody else had it all the time.
+ */
+gboolean vadm_store_acquire(VadmStore *store, gpointer holder, gint64 wait_us);
+/** vadm_store_release: only the holder; any thread, not just the one that acquired it. */
+void vadm_store_release(VadmStore *store, gpointer holder);
+
+/**
+ * vadm_store_commit:
+ * @next: (transfer none): stamped with the next generation, the time of now and @origin, and put
+ *     in force. Nobody else may see it yet.
+ *
+ * The holder of the token only.
+ */
+void vadm_store_commit(VadmStore *store, VadmConfig *next, VadmOrigin origin);
+/**
+ * vadm_store_undo:
+ * @mine: what the caller has put in force
+ * @previous: (transfer none): what to put back, with the stamp that it has
+ *
+ * Returns: FALSE: @mine is not in force (any more); nothing was done.
+ */
+gboolean vadm_store_undo(VadmStore *store, const VadmConfig *mine, VadmConfig *previous);
+
+#endif

@@ -1,0 +1,449 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the live tests share: private daemons on unix sockets and loopback, in one temporary
+folder each, that wait for readiness and end what they started, by pid."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT_OID = os.environ.get("VADM_MIB_ROOT", "1.3.6.1.4.1.8072.9999.9999.6906")
+BUILD = os.environ.get("VADM_BUILD_DIR", os.getcwd())
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# The sanitizers slow everything down; a time limit is only ever there to end a hang.
+PATIENCE = float(os.environ.get("VADM_TEST_PATIENCE", "20"))
+READ, WRITE = "public", "private"
+
+# Objects by name, relative to the root, without the instance: read from the generated list.
+OIDS = {}
+
+
+def load_oids():
+    with open(os.path.join(BUILD, "mib", "lva-objects.inc"), encoding="ascii") as lines:
+        for line in lines:
+            found = re.match(r'LVA_OBJECT\((\w+), "([\d.]+)", (\w+), (\w+)\)', line)
+            if found:
+                OIDS[found[1]] = f"{ROOT_OID}.{found[2]}"
+
+
+def oid(name, *index):
+    """oid("lvaServerWorkersMin", 2); scalars get their .0 by themselves."""
+    if not OIDS:
+        load_oids()
+    return ".".join([OIDS[name]] + [str(i) for i in (index or (0,))])
+
+
+def wait_for(condition, what, timeout=None):
+    """Polls until condition() is true and returns its value; fails with what it waited for."""
+    deadline = time.monotonic() + (timeout or PATIENCE)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited in vain for: {what}")
+        time.sleep(0.02)
+
+
+def free_port(kind=socket.SOCK_DGRAM):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run(*argv, timeout=60, stdin=None, env=None):
+    """Runs a program; returns (status, stdout, stderr)."""
+    done = subprocess.run(argv, capture_output=True, timeout=timeout, text=True, input=stdin,
+                          errors="replace", env=env, check=False,
+                          stdin=None if stdin is not None else subprocess.DEVNULL)
+    return done.returncode, done.stdout, done.stderr
+
+
+def tool(name):
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
+    if not path:
+        raise AssertionError(f"the tool {name} is missing; see README, 'Packages'")
+    return path
+
+
+class Place(contextlib.ExitStack):
+    """A temporary folder and the processes that live in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.dir = tempfile.mkdtemp(prefix="vadm.")
+        self.callback(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as out:
+            out.write(text)
+        return self.path(name)
+
+    def read(self, name):
+        with open(self.path(name), encoding="utf-8", errors="replace") as text:
+            return text.read()
+
+    def spawn(self, name, argv, env=None):
+        process = Process(self, name, argv, env)
+        self.callback(process.end)
+        return process
+
+    def virsh_socket(self):
+        return self.path("run", "libvirt-sock")
+
+
+class Process:
+    def __init__(self, place, name, argv, env=None):
+        self.name, self.argv = name, argv
+        self.log = place.path(name + ".out")
+        with open(self.log, "ab") as out:
+            self.popen = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+                                          env={**os.environ, **(env or {})}, cwd=place.dir)
+        self.pid = self.popen.pid
+
+    def alive(self):
+        return self.popen.poll() is None
+
+    def kill(self, number):
+        if self.alive():
+            os.kill(self.pid, number)
+
+    def wait(self, timeout=None):
+        return self.popen.wait(timeout or PATIENCE)
+
+    def output(self):
+        with open(self.log, encoding="utf-8", errors="replace") as text:
+            return text.read()
+
+    def end(self):
+        if self.alive():
+            self.kill(signal.SIGCONT)
+            self.kill(signal.SIGTERM)
+            try:
+                self.popen.wait(10)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait()
+
+    # what a leak shows in
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def resident(self):
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
+
+
+class Snmpd:
+    """A private master agent: v2c communities public (read) and private (write)."""
+
+    def __init__(self, place, extra=""):
+        self.place = place
+        self.port = free_port()
+        self.agentx = place.path("agentx")
+        os.makedirs(place.path("snmp"), exist_ok=True)
+        self.conf = place.write("snmpd.conf", f"""\
+master agentx
+agentXSocket unix:{self.agentx}
+agentXTimeout 2
+agentXRetries 0
+maxGetbulkResponses 1000
+[snmp] serverSendBuf 4194304
+[snmp] persistentDir {place.path("snmp")}
+rocommunity {READ} 127.0.0.1
+rwcommunity {WRITE} 127.0.0.1
+{extra}
+""")
+        self.process = None
+        self.start()
+
+    def start(self):
+        env = {"SNMPCONFPATH": self.place.dir, "SNMP_PERSISTENT_DIR": self.place.path("snmp")}
+        self.process = self.place.spawn("snmpd", [
+            tool("snmpd"), "-f", "-Lo", "-C", "-c", self.conf, "-I", "-smux",
+            f"udp:127.0.0.1:{self.port}"], env)
+        wait_for(self.ready, f"snmpd on port {self.port}: {self.process.output()[-500:]}")
+
+    def ready(self):
+        return self.process.alive() and os.path.exists(self.agentx) and \
+            self.tool("snmpget", ".1.3.6.1.2.1.1.3.0", timeout=1)[0] == 0
+
+    def tool(self, name, *args, community=WRITE, timeout=5, version="2c", options=()):
+        """snmpget, snmpset, ... with numeric output that scripts can compare."""
+        env = {**os.environ, "MIBS": "", "SNMPCONFPATH": self.place.dir,
+               "SNMP_PERSISTENT_DIR": self.place.path("snmp")}
+        return run(tool(name), "-v", version, "-c", community, "-t", str(timeout), "-r", "0",
+                   "-On", "-Oe", "-Ot", "-OU", *options, f"127.0.0.1:{self.port}", *args,
+                   timeout=timeout * 40 + 60, env=env)
+
+    def get(self, *oids, **how):
+        """Values of some instances, in order: int, str, or None for no such object/instance."""
+        status, out, err = self.tool("snmpget", *oids, **how)
+        if status != 0:
+            raise AssertionError(f"snmpget {oids}: {out}{err}")
+        return [value for _, value in parse(out)]
+
+    def get1(self, name, *index, **how):
+        return self.get(oid(name, *index), **how)[0]
+
+    def walk(self, start=ROOT_OID, bulk=True, **how):
+        how.setdefault("timeout", 30)
+        status, out, err = self.tool("snmpbulkwalk" if bulk else "snmpwalk", start,
+                                     options=("-Cc",) + (("-Cr50",) if bulk else ()), **how)
+        if status != 0:
+            raise AssertionError(f"walk of {start}: {out[-300:]}{err}")
+        return [(name, value) for name, value in parse(out) if value is not None]
+
+    def set(self, *triples, **how):
+        """set((oid, type, value), ...) -> (status, error text as snmpset prints it)."""
+        args = [str(word) for triple in triples for word in triple]
+        status, out, err = self.tool("snmpset", *args, **how)
+        return status, out + err
+
+    def has_agent(self):
+        status, out, _ = self.tool("snmpget", oid("lvaDaemonName"), timeout=2)
+        return status == 0 and "No Such" not in out
+
+
+def parse(out):
+    """Lines of -On output; a value that goes over several lines is put together."""
+    found = []
+    for line in out.splitlines():
+        head = re.match(r"^(\.[\d.]+) = (.*)$", line)
+        if head:
+            found.append([head[1].lstrip("."), head[2]])
+        elif found:
+            found[-1][1] += "\n" + line
+    return [(name, value_of(text)) for name, text in found]
+
+
+def value_of(text):
+    if text.startswith(("No Such", "No more variables")):
+        return None
+    if text == '""':
+        return ""
+    if text.isdigit():
+        return int(text)
+    kind, _, rest = text.partition(": ")
+    if kind in ("INTEGER", "Gauge32", "Counter32", "Counter64", "Timeticks", "UInteger32"):
+        return int(rest.split()[0])
+    if kind == "STRING":
+        return rest[1:-1] if rest.startswith('"') else rest
+    if kind == "Hex-STRING":
+        return bytes.fromhex(rest.replace("\n", " ")).decode("latin-1")
+    return rest
+
+
+class Libvirtd:
+    """A private libvirtd, unmodified, on sockets of its own. As root it runs in a mount
+    namespace with empty state folders, so that it neither meets nor marks the system's own."""
+
+    def __init__(self, place, name="libvirtd", extra=""):
+        self.place, self.name = place, name
+        self.dir = place.path(name)
+        os.makedirs(self.dir, exist_ok=True)
+        self.socket = os.path.join(self.dir, "libvirt-sock")
+        self.socket_ro = os.path.join(self.dir, "libvirt-sock-ro")
+        self.admin = os.path.join(self.dir, "libvirt-admin-sock")
+        self.conf = place.write(name + ".conf", f"""\
+unix_sock_dir = "{self.dir}"
+auth_unix_rw = "none"
+auth_unix_ro = "none"
+log_outputs = "3:file:{place.path(name + '.log')}"
+{extra}
+""")
+        self.process = None
+        self.start()
+
+    def start(self):
+        script = """
+for dir in /run/libvirt /var/lib/libvirt /var/cache/libvirt /etc/libvirt; do
+    mkdir -p "$dir" && mount -t tmpfs -o mode=0755 private "$dir" || exit 1
+done
+printf 'user = "root"\\ngroup = "root"\\n' >/etc/libvirt/qemu.conf
+exec "$@"
+"""
+        daemon = [tool("libvirtd"), "-f", self.conf, "-p", os.path.join(self.dir, "pid")]
+        if os.geteuid() == 0:
+            daemon = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
+                      *daemon]
+        self.process = self.place.spawn(self.name, daemon)
+        wait_for(self.ready, f"libvirtd: {self.process.output()[-500:]}", 60)
+
+    def ready(self):
+        if not self.process.alive():
+            raise AssertionError(f"libvirtd ended: {self.process.output()[-800:]}")
+        return os.path.exists(self.admin) and virsh(self.socket, "uri")[0] == 0
+
+
+class Virtadmd:
+    """virtadmd in front of a libvirtd, with the subagent linked in."""
+
+    def __init__(self, place, upstream=None, snmpd=None, server="", admin="", extra="",
+                 upstream_path=None, upstream_ro_path=None, name="virtadmd", env=None, log=""):
+        self.place, self.name, self.env = place, name, env
+        self.dir = place.path("run")
+        self.socket = os.path.join(self.dir, "libvirt-sock")
+        self.socket_ro = os.path.join(self.dir, "libvirt-sock-ro")
+        self.admin = os.path.join(self.dir, "virtadm-admin-sock")
+        self.logdir = place.path("log")
+        os.makedirs(self.logdir, exist_ok=True)
+        up = upstream_path or (upstream.socket if upstream else place.path("absent"))
+        up_ro = upstream_ro_path or (upstream.socket_ro if upstream else place.path("absent-ro"))
+        snmp = f"master = unix:{snmpd.agentx}\nretry_interval = 1" if snmpd else "enabled = false"
+        self.text = f"""\
+[daemon]
+runtime_dir = {self.dir}
+state_dir = {place.path("state")}
+[log]
+outputs = 1:file:{os.path.join(self.logdir, "virtadmd.log")}
+directories = {self.logdir}
+{log}
+[snmp]
+{snmp}
+[server libvirtd]
+upstream = unix:{up}
+upstream_ro = unix:{up_ro}
+{server}
+[server admin]
+{admin}
+{extra}
+"""
+        self.conf = place.write(name + ".conf", self.text)
+        self.snmpd = snmpd
+        self.process = None
+        self.start()
+
+    def start(self, *options):
+        binary = os.path.join(BUILD, "virtadmd")
+        self.process = self.place.spawn(self.name, [binary, "--config", self.conf, *options],
+                                        self.env)
+        wait_for(self.ready, f"virtadmd: {self.process.output()[-500:]}")
+        if self.snmpd and self.snmpd.process.alive():
+            wait_for(self.snmpd.has_agent, "the subagent at the master")
+
+    def ready(self):
+        if not self.process.alive():
+            raise AssertionError(f"virtadmd ended: {self.process.output()[-1500:]}")
+        return self.virt_admin("uri")[0] == 0
+
+    def virt_admin(self, *args, timeout=30):
+        return virt_admin(self.admin, *args, timeout=timeout)
+
+    def log_text(self):
+        with open(os.path.join(self.logdir, "virtadmd.log"), encoding="utf-8",
+                  errors="replace") as text:
+            return text.read()
+
+    def stop(self):
+        """SIGTERM; returns the exit status."""
+        self.process.kill(signal.SIGTERM)
+        return self.process.wait()
+
+
+def virt_admin(path, *args, timeout=30):
+    return run(tool("virt-admin"), "-c", f"libvirtd:///system?socket={path}", *args,
+               timeout=timeout)
+
+
+def virsh(path, *args, timeout=60, driver="test+unix:///default", options=()):
+    return run(tool("virsh"), *options, "-c", f"{driver}?socket={path}", *args, timeout=timeout)
+
+
+@contextlib.contextmanager
+def idle_virsh(place, path, name="virsh", readonly=False):
+    """A real virsh that stays connected: interactive, its input held open."""
+    argv = [tool("virsh"), "-q"] + (["-r"] if readonly else []) + \
+        ["-c", f"test+unix:///default?socket={path}"]
+    with open(place.path(name + ".out"), "ab") as out, \
+            subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out, stderr=out) as process:
+        try:
+            yield process
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+class Raw:
+    """A client of libvirt's RPC that says exactly what it is told to."""
+
+    REMOTE, ADMIN, KEEPALIVE, EXTENSION = 0x20008086, 0x06900690, 0x6b656570, 0x76616478
+
+    def __init__(self, path, program=ADMIN, timeout=None):
+        self.program, self.serial, self.buffer = program, 0, b""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(timeout or PATIENCE)
+        self.sock.connect(path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def send(self, proc, payload=b"", kind=0, status=0, program=None, version=1, serial=None):
+        if serial is None:
+            serial = self.serial
+            self.serial += 1
+        self.sock.sendall(struct.pack(">IIIiIII", 28 + len(payload), program or self.program,
+                                      version, proc, kind, serial, status) + payload)
+        return serial
+
+    def receive(self):
+        """(program, version, procedure, type, serial, status, payload), or None at the end."""
+        try:
+            while len(self.buffer) < 4 or len(self.buffer) < struct.unpack(
+                    ">I", self.buffer[:4])[0]:
+                more = self.sock.recv(65536)
+                if not more:
+                    return None
+                self.buffer += more
+        except (ConnectionResetError, BrokenPipeError):
+            return None
+        length = struct.unpack(">I", self.buffer[:4])[0]
+        message, self.buffer = self.buffer[:length], self.buffer[length:]
+        return struct.unpack(">IIiIII", message[4:28]) + (message[28:],)
+
+    def call(self, proc, payload=b"", **how):
+        self.send(proc, payload, **how)
+        while True:
+            got = self.receive()
+            if got is None or got[0] != self.KEEPALIVE:
+                return got
+            if got[2] == 1:
+                self.send(2, kind=2, program=self.KEEPALIVE, serial=0)
+
+
+def xdr_string(text):
+    data = text.encode() if isinstance(text, str) else text
+    return struct.pack(">I", len(data)) + data + b"\0" * (-len(data) % 4)
+
+
+def error_of(reply):
+    """(code, domain, text) of an error reply."""
+    payload = reply[6]
+    code, domain, there = struct.unpack(">iiI", payload[:12])
+    if not there:
+        return code, domain, ""
+    length = struct.unpack(">I", payload[12:16])[0]
+    return code, domain, payload[16:16 + length].decode()
+
+
+if __name__ == "__main__":
+    sys.exit("this is a module; run tests/live/run.py")

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Limits on clients, and what an operator sees of them while they bite."""
+
+import os
+import resource
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+import ber
+import harness
+from harness import Raw, oid
+
+
+def more_descriptors():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
+
+
+class Limits(unittest.TestCase):
+    def setUp(self):
+        more_descriptors()
+        self.place = harness.Place()
+        self.addCleanup(self.place.close)
+        self.snmpd = harness.Snmpd(self.place)
+        self.libvirtd = harness.Libvirtd(self.place)
+
+    def test_full_server(self):
+        """The next virsh waits and is served when a place is free; meanwhile SNMP shows full and
+        everything else answers."""
+        daemon = harness.Virtadmd(self.place, self.libvirtd, self.snmpd,
+                                  server="max_clients = 3\nmax_anonymous_clients = 2")
+        idle = [self.place.enter_context(harness.idle_virsh(self.place, daemon.socket, f"v{n}"))
+                for n in range(3)]
+        harness.wait_for(lambda: self.snmpd.get1("lvaServerClientsState", 2) == 3, "full(3)")
+        self.assertEqual(self.snmpd.get1("lvaServerClientsFullEvents", 2), 1)
+        self.assertEqual([self.snmpd.get1("lvaServiceAccepting", 2, n) for n in (1, 2)], [2, 2])
+        waiting = subprocess.Popen(
+            [harness.tool("virsh"), "-c", f"test+unix:///default?socket={daemon.socket}",
+             "hostname"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(waiting.stdout.close)
+        for _ in range(5):  # the daemon is not disturbed
+            self.assertEqual(daemon.virt_admin("server-clients-info", "libvirtd")[0], 0)
+            self.assertEqual(self.snmpd.get1("lvaServerClientsCurrent", 2), 3)
+        self.assertIsNone(waiting.poll())
+        idle[0].stdin.close()
+        self.assertEqual(waiting.wait(harness.PATIENCE), 0)
+        self.assertIn(os.uname().nodename, waiting.stdout.read().decode())
+        harness.wait_for(lambda: self.snmpd.get1("lvaServerClientsState", 2) < 3, "no longer full")
+        self.assertEqual(self.snmpd.get1("lvaServiceAccepting", 2, 1), 1)
+
+    def test_limit_lowered_and_raised(self):
+        daemon = harness.Virtadmd(self.place, self.libvirtd, self.snmpd)
+        with harness.idle_virsh(self.place, daemon.socket) as virsh:
+            harness.wait_for(lambda: self.snmpd.get1("lvaServerClientsCurrent", 2) == 1, "one")
+            self.snmpd.set((oid("lvaServerClientsMax", 2), "u", 1),
+                           (oid("lvaServerClientsUnauthMax", 2), "u", 0))
+            self.assertEqual(self.snmpd.get1("lvaServerClientsState", 2), 3)
+            self.assertIsNone(virsh.poll())
+            with socket.socket(socket.AF_UNIX) as late:
+                late.connect(daemon.socket)
+                self.snmpd.set((oid("lvaServerClientsMax", 2), "u", 100))
+                harness.wait_for(lambda: self.snmpd.get1("lvaServerClientsCurrent", 2) == 2, "two")
+                self.assertEqual(self.snmpd.get1("lvaServerClientsState", 2), 1)
+
+    def test_walks_while_clients_come_and_go(self):
+        """1,000 long-lived clients, 200 connects a second beside them: 20 walks, each with each
+        long-lived client exactly once, in strictly increasing order."""
+        daemon = harness.Virtadmd(self.place, self.libvirtd, self.snmpd)
+        session = ber.Session(self.snmpd.port)
+        self.addCleanup(session.close)
+        column = oid("lvaClientId", 2)
+        stayers = []
+        for _ in range(1000):
+            stayer = socket.socket(socket.AF_UNIX)
+            stayer.connect(daemon.socket)
+            stayers.append(stayer)
+            self.addCleanup(stayer.close)
+        harness.wait_for(lambda: self.snmpd.get1("lvaServerClientsCurrent", 2) == 1000, "1000")
+        stay = {name for name, _ in session.walk(column)}
+        self.assertEqual(len(stay), 1000)
+        done = threading.Event()
+        connects = [0]
+
+        def come_and_go():
+            recent = []
+            began = time.monotonic()
+            while not done.is_set():
+                passer = socket.socket(socket.AF_UNIX)
+                passer.connect(daemon.socket)
+                recent.append(passer)
+                connects[0] += 1
+                if len(recent) > 20:
+                    recent.pop(0).close()
+                done.wait(max(0, began + connects[0] / 200 - time.monotonic()))
+            for passer in recent:
+                passer.close()
+        traffic = threading.Thread(target=come_and_go)
+        traffic.start()
+        try:
+            began = time.monotonic()
+            for _ in range(20):
+                names = [name for name, _ in session.walk(column, repetitions=20)]
+                self.assertEqual(names, sorted(set(names)))
+                self.assertEqual(stay - set(names), set())
+            took = time.monotonic() - began
+        finally:
+            done.set()
+            traffic.join()
+        print(f"\n   20 walks of 1,000 clients in {took:.1f} s, {connects[0]} connects meanwhile",
+              end="")
+        self.assertGreater(connects[0], 20)
+
+    def test_no_descriptors_left(self):
+        """accept() without a free descriptor: said once, accepting pauses, and goes on later."""
+        # prlimit limits the daemon alone
+        daemon = harness.Virtadmd(self.place, self.libvirtd, self.snmpd)
+        limit = daemon.process.descriptors() + 5
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        crowd = []
+        for _ in range(20):
+            one = socket.socket(socket.AF_UNIX)
+            one.connect(daemon.socket)
+            crowd.append(one)
+            self.addCleanup(one.close)
+        harness.wait_for(lambda: self.snmpd.get1("lvaServiceAccepting", 2, 1) == 2, "the pause")
+        harness.wait_for(lambda: "Too many open files" in daemon.log_text(), "a message")
+        self.assertEqual(self.snmpd.get1("lvaDaemonName"), "virtadmd")
+        for one in crowd:
+            one.close()
+        harness.wait_for(lambda: self.snmpd.get1("lvaServerClientsCurrent", 2) == 0, "none")
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+        self.assertEqual(harness.virsh(daemon.socket, "hostname")[0], 0)
+        self.assertLess(daemon.log_text().count("Too many open files"), 5)
+
+
+class Clients(unittest.TestCase):
+    """Clients that do not behave."""
+
+    def setUp(self):
+        self.place = harness.Place()
+        self.addCleanup(self.place.close)
+        self.libvirtd = harness.Libvirtd(self.place)
+        self.daemon = harness.Virtadmd(self.place, self.libvirtd)
+
+    def test_garbage(self):
+        for path in self.daemon.socket, self.daemon.admin:
+            for data in (b"GET / HTTP/1.0\r\n\r\n" * 10, b"\0\0\0\3", b"\xff" * 64,
+                         b"\2\0\0\5" + b"\0" * 24, os.urandom(4096)):
+                with self.subTest(path=path, data=data[:8]), Raw(path) as client:
+                    try:
+                        client.sock.sendall(data)
+                        client.sock.shutdown(socket.SHUT_WR)
+                    except OSError:
+                        continue
+                    self.assertIsNone(client.receive())
+        self.assertEqual(harness.virsh(self.daemon.socket, "list")[0], 0)
+
+    def test_slow_client(self):
+        """One octet at a time is as good as all at once, and holds up nobody else."""
+        with Raw(self.daemon.admin) as slow:
+            message = b"\0\0\0\x1c\x06\x90\x06\x90\0\0\0\1\0\0\0\3\0\0\0\0\0\0\0\0\0\0\0\0"
+            for octet in message:
+                slow.sock.sendall(bytes((octet,)))
+                self.assertEqual(self.daemon.virt_admin("uri")[0], 0)
+            self.assertEqual(slow.receive()[:6], (Raw.ADMIN, 1, 3, 1, 0, 0))
+
+    def test_half_open(self):
+        with Raw(self.daemon.socket) as silent:
+            silent.sock.sendall(b"\0\0\0")
+            self.assertEqual(harness.virsh(self.daemon.socket, "list")[0], 0)
+            _, out, _ = self.daemon.virt_admin("client-list", "libvirtd")
+            first = out.splitlines()[2].split()[0]
+            status, out, _ = self.daemon.virt_admin("client-info", "libvirtd", first)
+            self.assertEqual(status, 0)
+            self.assertRegex(out, rf"unix_process_id: {os.getpid()}\n")
+            self.assertRegex(out, r"unix_user_name : \w+\n")
+
+    def test_others_are_refused(self):
+        """A peer that is neither root nor our own user gets nothing from the admin socket."""
+        if os.geteuid() != 0:
+            self.fail("this test needs root, to be somebody else")
+        os.chmod(self.place.dir, 0o755)
+        os.chmod(self.daemon.dir, 0o755)
+        os.chmod(self.daemon.admin, 0o777)
+        code = ("import socket,sys;s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);"
+                "s.settimeout(10);print(len(s.recv(10)))")
+        done = subprocess.run(["python3", "-c", code, self.daemon.admin], user="nobody",
+                              capture_output=True, text=True, timeout=30, check=False,
+                              cwd="/")
+        self.assertIn(done.stdout.strip() or "ConnectionReset", ("0", "ConnectionReset"),
+                      done.stderr)
+        harness.wait_for(lambda: "Disallowing client" in self.daemon.log_text(), "a message")
+        self.assertEqual(self.daemon.virt_admin("server-list")[0], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
