@@ -331,18 +331,22 @@ vadm_handler_request(netsnmp_mib_handler *node, netsnmp_handler_registration *re
     VadmHandler *handler = node->myvoid;
     gint64 now = g_get_monotonic_time();
     VadmTxnKey key = {.session = handler->session};
+    gboolean is_set;
     VadmPhase phase;
-    VadmView *view;
+    VadmView *view = NULL;
 
     (void)registration;
     if (info->asp && info->asp->pdu)
         key.transaction = (guint32)info->asp->pdu->transid;
-    view = vadm_views_get(handler->views, key, now);
-    if (!view) {
-        vadm_handler_fail(info, requests);
-        return SNMP_ERR_NOERROR;
+    is_set = vadm_handler_phase(info->mode, &phase);
+    if (!is_set || phase == VADM_PHASE_RESERVE1 || phase == VADM_PHASE_RESERVE2) {
+        view = vadm_views_get(handler->views, key, now);
+        if (!view) {
+            vadm_handler_fail(info, requests);
+            return SNMP_ERR_NOERROR;
+        }
     }
-    if (vadm_handler_phase(info->mode, &phase)) {
+    if (is_set) {
         vadm_handler_set(handler, key, view, phase, info, requests, now);
         return SNMP_ERR_NOERROR;
     }
