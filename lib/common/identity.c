@@ -20,14 +20,14 @@ vadm_identity_new(void)
 VadmIdentity *
 vadm_identity_ref(VadmIdentity *identity)
 {
-    g_atomic_ref_count_inc(&identity->refs);
+    g_atomic_int_inc(&identity->refs);
     return identity;
 }
 
 void
 vadm_identity_unref(VadmIdentity *identity)
 {
-    if (!identity || !g_atomic_ref_count_dec(&identity->refs))
+    if (!identity || !g_atomic_int_dec_and_test(&identity->refs))
         return;
     g_free(identity->user_name);
     g_free(identity->group_name);
