@@ -41,10 +41,16 @@ vadm_identity_unref(VadmIdentity *identity)
 VadmIdentity *
 vadm_identity_copy(const VadmIdentity *identity)
 {
-    VadmIdentity *copy = g_new(VadmIdentity, 1);
+    VadmIdentity *copy = g_new0(VadmIdentity, 1);
 
-    *copy = *identity;
+    /* field by field: others may count the original's references meanwhile */
     g_atomic_ref_count_init(&copy->refs);
+    copy->local = identity->local;
+    copy->uid = identity->uid;
+    copy->gid = identity->gid;
+    copy->pid = identity->pid;
+    copy->named = identity->named;
+    copy->address = identity->address;
     copy->user_name = g_strdup(identity->user_name);
     copy->group_name = g_strdup(identity->group_name);
     copy->selinux_context = g_strdup(identity->selinux_context);
