@@ -50,7 +50,8 @@ VadmServer *vadm_daemon_find_server(VadmDaemon *daemon, const char *name);
 /** vadm_daemon_server: by lvaServerIndex: that one, or the first behind it. (nullable) */
 VadmServer *vadm_daemon_server(VadmDaemon *daemon, VadmMatch match, guint32 index);
 VadmConfig *vadm_daemon_get_config(VadmDaemon *daemon); /* (transfer full): the one in force */
-VadmStore *vadm_daemon_get_store(VadmDaemon *daemon); /* for the transactions (txn.c) only */
+/* For txn.c and reload.c, and for main to call vadm_store_set_file(). */
+VadmStore *vadm_daemon_get_store(VadmDaemon *daemon);
 VadmLog *vadm_daemon_get_log(VadmDaemon *daemon);
 VadmMailbox *vadm_daemon_get_mailbox(VadmDaemon *daemon); /* runs things in the main thread */
 GMainContext *vadm_daemon_get_context(VadmDaemon *daemon);

@@ -16,6 +16,11 @@ typedef struct {
     guint32 max_generation; /* the highest ever stamped: an undone one is not used again */
     gpointer holder;        /* who has the writer token, NULL: nobody; under lock */
     VadmCond released;      /* signalled when the token is free */
+
+    /* for reload.c; main thread */
+    VadmConfig *file; /* what the file said when it was last read */
+    GSource *retry;   /* a reload waits for the token */
+    char *retry_path;
 } VadmStore;
 
 /**
@@ -29,6 +34,17 @@ void vadm_store_clear(VadmStore *store);
 
 /** vadm_store_get_config: Returns: (transfer full): the configuration in force. Any thread. */
 VadmConfig *vadm_store_get_config(VadmStore *store);
+
+/**
+ * vadm_store_set_file:
+ * @file: (transfer none): what the configuration file says, as vadm_config_load() gave it
+ *
+ * What a reload compares the file with. Until it is called that is the configuration of
+ * vadm_store_init(), in which main may have put values of the command line and the environment and
+ * the daemon the normalised logging strings: then a reload would take them for changes of
+ * the file. Main thread.
+ */
+void vadm_store_set_file(VadmStore *store, const VadmConfig *file);
 
 /**
  * vadm_store_acquire:

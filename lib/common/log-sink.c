@@ -1,0 +1,642 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A sink is one destination: a bounded queue and the one thread that writes. Only that thread
+ * ever waits for the destination; everybody else takes the queue's short lock.
+ *
+ * Life: acquired by the sets that name it (users), retired when the last of them is gone,
+ * revived if a new set names it while it still drains, ended when retired and empty. Ending and
+ * reviving are decided under the sink's lock, so there is at most one writer for a destination
+ * and its messages stay whole and in order.
+ */
+#include "config.h"
+
+#include "common/log-private.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "common/error.h"
+
+#define POLL_MS 100 /* how soon a writer in front of a stuck output notices that it is given up */
+
+struct _VadmLogSink {
+    atomic_int refs; /* users, the writer, and who is just looking */
+    VadmLog *log;
+    VadmLogKind kind;
+    char *key;
+    char *data; /* path or ident */
+
+    VadmMutex lock;
+    VadmCond wake;     /* the writer: something to do */
+    VadmCond progress; /* flush: something was done */
+    GQueue queue;      /* of VadmLogRecord; NULL: reopen the file */
+    gsize octets;      /* in queue */
+    guint64 pushed, finished;
+    guint users;
+    gboolean stopping, ended;
+    char **guard; /* directories; NULL: opened by configuration alone */
+
+    atomic_bool abandoned;   /* what is queued is lost */
+    atomic_llong give_up_at; /* monotonic time; 0: retries for ever */
+
+    /* the writer's own */
+    int fd;
+    gboolean regular; /* a regular file always takes what is written: no poll */
+    gboolean greeted;
+    gboolean torn; /* a line was begun and could not be finished */
+};
+
+/* openlog() and its identifier belong to the whole process; held by writers only. */
+static VadmMutex vadm_log_syslog_lock = VADM_MUTEX_INIT;
+
+static void
+vadm_log_sink_use_fd(VadmLogSink *sink, int fd)
+{
+    struct stat st;
+
+    sink->fd = fd;
+    sink->regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static VadmLogSink *
+vadm_log_sink_new(VadmLog *log, VadmLogKind kind, const char *key, const char *data)
+{
+    VadmLogSink *sink = g_new0(VadmLogSink, 1);
+
+    atomic_init(&sink->refs, 1);
+    sink->log = vadm_log_ref(log);
+    sink->kind = kind;
+    sink->key = g_strdup(key);
+    sink->data = g_strdup(data);
+    vadm_mutex_init(&sink->lock);
+    vadm_cond_init(&sink->wake);
+    vadm_cond_init(&sink->progress);
+    g_queue_init(&sink->queue);
+    sink->users = 1;
+    sink->fd = -1;
+    if (kind == VADM_LOG_STDERR)
+        vadm_log_sink_use_fd(sink, STDERR_FILENO);
+    return sink;
+}
+
+VadmLogSink *
+vadm_log_sink_ref(VadmLogSink *sink)
+{
+    atomic_fetch_add(&sink->refs, 1);
+    return sink;
+}
+
+void
+vadm_log_sink_unref(VadmLogSink *sink)
+{
+    if (atomic_fetch_sub(&sink->refs, 1) != 1)
+        return;
+    if (sink->kind == VADM_LOG_FILE && sink->fd >= 0)
+        close(sink->fd);
+    vadm_cond_clear(&sink->progress);
+    vadm_cond_clear(&sink->wake);
+    vadm_mutex_clear(&sink->lock);
+    vadm_log_unref(sink->log);
+    g_strfreev(sink->guard);
+    g_free(sink->key);
+    g_free(sink->data);
+    g_free(sink);
+}
+
+/* ---- writing; the writer's thread only ---- */
+
+static gboolean
+vadm_log_sink_given_up(VadmLogSink *sink)
+{
+    gint64 at = atomic_load(&sink->give_up_at);
+
+    return atomic_load(&sink->abandoned) || (at != 0 && g_get_monotonic_time() >= at);
+}
+
+/* fd 2 is shared with other processes and must not be made non-blocking, so wait here, where it
+ * can be given up, and not in write(). */
+static gboolean
+vadm_log_sink_await_room(VadmLogSink *sink)
+{
+    struct pollfd pfd = {.fd = sink->fd, .events = POLLOUT};
+    int rc;
+
+    do {
+        rc = poll(&pfd, 1, 0);
+        if (rc == 0 && !vadm_log_sink_given_up(sink))
+            rc = poll(&pfd, 1, POLL_MS);
+        if (rc > 0)
+            return TRUE;
+        if (rc < 0 && errno != EINTR)
+            return FALSE;
+    } while (!vadm_log_sink_given_up(sink));
+    return FALSE;
+}
+
+/* Octets written, all of @length unless the output failed or was given up. A pipe that polls
+ * writable has room for PIPE_BUF octets, not for more. */
+static gsize
+vadm_log_sink_write_all(VadmLogSink *sink, const char *data, gsize length)
+{
+    gsize done = 0;
+
+    while (done < length) {
+        gsize chunk = sink->regular ? length - done : MIN(length - done, (gsize)PIPE_BUF);
+        gssize put;
+
+        if (!sink->regular && !vadm_log_sink_await_room(sink))
+            break;
+        put = write(sink->fd, data + done, chunk);
+        if (put > 0)
+            done += (gsize)put;
+        else if (put == 0 || (errno != EINTR && (errno != EAGAIN || sink->regular)))
+            break;
+    }
+    return done;
+}
+
+/* A line that could not be finished (disk full) must not run into the next one. */
+static gboolean
+vadm_log_sink_write_line(VadmLogSink *sink, const VadmLogRecord *record)
+{
+    gsize done;
+
+    if (sink->torn && vadm_log_sink_write_all(sink, "\n", 1) != 1)
+        return FALSE;
+    sink->torn = FALSE;
+    done = vadm_log_sink_write_all(sink, record->data, record->length);
+    sink->torn = done > 0 && done < record->length;
+    return done == record->length;
+}
+
+static gboolean
+vadm_log_sink_write_syslog(VadmLogSink *sink, const VadmLogRecord *record)
+{
+    static const int priorities[] = {0, LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR};
+    int length = (int)(record->length - record->body - 1);
+    VADM_LOCK_SCOPE(&vadm_log_syslog_lock);
+
+    openlog(sink->data, 0, LOG_DAEMON);
+    syslog(priorities[record->level], "%.*s", length, record->data + record->body);
+    return TRUE;
+}
+
+static gboolean
+vadm_log_sink_write_journal(VadmLogSink *sink, const VadmLogRecord *record)
+{
+    static const char *const priorities[] = {"", "7", "6", "4", "3"};
+    char line[16];
+    GLogField fields[] = {
+        {"PRIORITY", priorities[record->level], -1},
+        {"MESSAGE", record->data + record->text, (gssize)(record->length - record->text - 1)},
+        {"SYSLOG_IDENTIFIER", sink->log->ident, -1},
+        {"VADM_CATEGORY", record->data + record->length, -1},
+        {"CODE_FUNC", record->data + record->func, (gssize)record->func_length},
+        {"CODE_LINE", line, -1},
+    };
+    gsize count = record->func_length > 0 ? G_N_ELEMENTS(fields) : G_N_ELEMENTS(fields) - 2;
+
+    g_snprintf(line, sizeof(line), "%d", record->line);
+    return g_log_writer_journald(G_LOG_LEVEL_MESSAGE, fields, count, NULL) == G_LOG_WRITER_HANDLED;
+}
+
+static gboolean
+vadm_log_sink_write(VadmLogSink *sink, const VadmLogRecord *record)
+{
+    switch (sink->kind) {
+    case VADM_LOG_STDERR:
+    case VADM_LOG_FILE:
+        return vadm_log_sink_write_line(sink, record);
+    case VADM_LOG_SYSLOG:
+        return vadm_log_sink_write_syslog(sink, record);
+    case VADM_LOG_JOURNALD:
+        return vadm_log_sink_write_journal(sink, record);
+    case VADM_LOG_KIND_LAST:
+        break;
+    }
+    return FALSE;
+}
+
+/* Who writes here, and from where: before the first message. Counted nowhere, since nobody
+ * logged it. */
+static void
+vadm_log_sink_greet(VadmLogSink *sink, const VadmLogRecord *first)
+{
+    g_autofree char *version =
+        g_strdup_printf("%s version: %s", sink->log->ident, sink->log->version);
+    g_autofree char *host = g_strdup_printf("hostname: %s", g_get_host_name());
+    const char *const lines[] = {version, host};
+
+    sink->greeted = TRUE;
+    for (guint i = 0; i < G_N_ELEMENTS(lines); i++) {
+        VadmLogRecord *record = vadm_log_record_new(NULL, VADM_LOG_INFO, "common.log", NULL, 0,
+                                                    first->when, first->tid, lines[i]);
+        vadm_log_sink_write(sink, record);
+        vadm_log_record_unref(record);
+    }
+}
+
+static void
+vadm_log_sink_handle_record(VadmLogSink *sink, VadmLogRecord *record)
+{
+    gboolean written = FALSE;
+
+    if (!atomic_load(&sink->abandoned)) {
+        if (!sink->greeted)
+            vadm_log_sink_greet(sink, record);
+        written = vadm_log_sink_write(sink, record);
+    }
+    atomic_store(written ? &record->written : &record->lost, TRUE);
+    vadm_log_record_unref(record);
+}
+
+static char **
+vadm_log_sink_dup_guard(VadmLogSink *sink)
+{
+    VADM_LOCK_SCOPE(&sink->lock);
+
+    return g_strdupv(sink->guard);
+}
+
+static void
+vadm_log_sink_handle_reopen(VadmLogSink *sink)
+{
+    g_auto(GStrv) guard = vadm_log_sink_dup_guard(sink);
+    g_autoptr(GError) error = NULL;
+    int fd = vadm_log_file_open(sink->data, (const char *const *)guard, NULL, &error);
+
+    if (fd < 0) {
+        vadm_log_message(sink->log, VADM_LOG_ERROR, "common.log", __func__, __LINE__,
+                         "%s: going on with the file that is open", error->message);
+        return;
+    }
+    close(sink->fd);
+    sink->torn = FALSE;
+    vadm_log_sink_use_fd(sink, fd);
+}
+
+/* ---- the writer ---- */
+
+/* Waits for something to do. FALSE: nothing is left and nobody will bring more. */
+static gboolean
+vadm_log_sink_next(VadmLogSink *sink, VadmLogRecord **record)
+{
+    VADM_LOCK_SCOPE(&sink->lock);
+
+    while (sink->queue.length == 0 && sink->users > 0 && !sink->stopping)
+        vadm_cond_wait(&sink->wake, &sink->lock);
+    if (sink->queue.length == 0) {
+        sink->ended = TRUE;
+        return FALSE;
+    }
+    *record = g_queue_pop_head(&sink->queue);
+    if (*record)
+        sink->octets -= (*record)->length;
+    return TRUE;
+}
+
+static void
+vadm_log_sink_finish(VadmLogSink *sink, guint count)
+{
+    VADM_LOCK_SCOPE(&sink->lock);
+
+    sink->finished += count;
+    vadm_cond_broadcast(&sink->progress);
+}
+
+/* closelog() forgets the identifier, which is freed with the sink; the other sinks set theirs
+ * again with each message. */
+static void
+vadm_log_sink_close(VadmLogSink *sink)
+{
+    VADM_LOCK_SCOPE(&vadm_log_syslog_lock);
+
+    if (sink->kind == VADM_LOG_SYSLOG)
+        closelog();
+}
+
+/* The log must outlive this: the caller holds a reference. */
+static void
+vadm_log_sink_unpublish(VadmLog *log, VadmLogSink *sink)
+{
+    VADM_LOCK_SCOPE(&log->registry);
+
+    if (g_hash_table_lookup(log->sinks, sink->key) == sink)
+        g_hash_table_remove(log->sinks, sink->key);
+}
+
+static void
+vadm_log_sink_count_ended(VadmLog *log)
+{
+    VADM_LOCK_SCOPE(&log->registry);
+
+    log->writers--;
+    vadm_cond_broadcast(&log->ended);
+}
+
+static void *
+vadm_log_sink_run(void *data)
+{
+    VadmLogSink *sink = data;
+    VadmLog *log = vadm_log_ref(sink->log);
+    VadmLogRecord *record;
+
+    while (vadm_log_sink_next(sink, &record)) {
+        if (record)
+            vadm_log_sink_handle_record(sink, record);
+        else
+            vadm_log_sink_handle_reopen(sink);
+        vadm_log_sink_finish(sink, 1);
+    }
+    vadm_log_sink_unpublish(log, sink);
+    vadm_log_sink_close(sink);
+    vadm_log_sink_unref(sink);
+    vadm_log_sink_count_ended(log);
+    vadm_log_unref(log);
+    return NULL;
+}
+
+/* Detached: nobody ever waits for a thread that may hang in write(2). It takes no signals; a
+ * closed pipe is EPIPE to it even where SIGPIPE is not ignored. */
+static int
+vadm_log_sink_start_thread(VadmLogSink *sink)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    sigset_t block, old;
+    int rc;
+
+    sigfillset(&block);
+    sigdelset(&block, SIGSEGV);
+    sigdelset(&block, SIGBUS);
+    sigdelset(&block, SIGFPE);
+    sigdelset(&block, SIGILL);
+    sigdelset(&block, SIGABRT);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &block, &old);
+    rc = pthread_create(&thread, &attr, vadm_log_sink_run, sink);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    return rc;
+}
+
+/* Counts the writer; FALSE with @error when there are too many. */
+static gboolean
+vadm_log_sink_count_writer(VadmLog *log, const char *key, GError **error)
+{
+    VADM_LOCK_SCOPE(&log->registry);
+
+    if (log->writers >= VADM_LOG_WRITERS_MAX) {
+        g_set_error(error, VADM_ERROR, VADM_ERROR_BUSY,
+                    "log output '%s': %u outputs are open or still closing, at most %d may be", key,
+                    log->writers, VADM_LOG_WRITERS_MAX);
+        return FALSE;
+    }
+    log->writers++;
+    return TRUE;
+}
+
+static gboolean
+vadm_log_sink_start(VadmLogSink *sink, GError **error)
+{
+    int rc;
+
+    if (!vadm_log_sink_count_writer(sink->log, sink->key, error))
+        return FALSE;
+    vadm_log_sink_ref(sink);
+    rc = vadm_log_sink_start_thread(sink);
+    if (rc == 0)
+        return TRUE;
+    vadm_log_sink_count_ended(sink->log);
+    vadm_log_sink_unref(sink);
+    g_set_error(error, VADM_ERROR, VADM_ERROR_NO_MEMORY,
+                "log output '%s': the writer thread cannot be started: %s", sink->key,
+                g_strerror(rc));
+    return FALSE;
+}
+
+/* ---- acquiring and releasing ---- */
+
+/* FALSE when it has ended or will end whatever happens. */
+static gboolean
+vadm_log_sink_revive(VadmLogSink *sink)
+{
+    VADM_LOCK_SCOPE(&sink->lock);
+
+    if (sink->ended || sink->stopping)
+        return FALSE;
+    sink->users++;
+    atomic_store(&sink->give_up_at, 0);
+    vadm_log_sink_ref(sink);
+    return TRUE;
+}
+
+static VadmLogSink *
+vadm_log_sink_find_locked(VadmLog *log, const char *key)
+{
+    VadmLogSink *sink = g_hash_table_lookup(log->sinks, key);
+
+    return sink && vadm_log_sink_revive(sink) ? sink : NULL;
+}
+
+static VadmLogSink *
+vadm_log_sink_find(VadmLog *log, const char *key)
+{
+    VADM_LOCK_SCOPE(&log->registry);
+
+    return vadm_log_sink_find_locked(log, key);
+}
+
+/* Makes @fresh findable, or finds that somebody was faster: the other one then. */
+static VadmLogSink *
+vadm_log_sink_publish(VadmLog *log, VadmLogSink *fresh)
+{
+    VADM_LOCK_SCOPE(&log->registry);
+    VadmLogSink *other = vadm_log_sink_find_locked(log, fresh->key);
+
+    if (other)
+        return other;
+    g_hash_table_replace(log->sinks, fresh->key, fresh);
+    return fresh;
+}
+
+/* A path that came over the network once is opened with that care from then on, whoever else
+ * names it: a reopen must not follow a link that was planted since. */
+static void
+vadm_log_sink_set_guard(VadmLogSink *sink, const VadmLogGuard *guard)
+{
+    VADM_LOCK_SCOPE(&sink->lock);
+
+    g_strfreev(sink->guard);
+    sink->guard = g_strdupv((char **)guard->directories);
+}
+
+static const char *const *
+vadm_log_guard_directories(VadmLogKind kind, const VadmLogGuard *guard)
+{
+    return kind == VADM_LOG_FILE && guard ? guard->directories : NULL;
+}
+
+static VadmLogSink *
+vadm_log_sink_make(VadmLog *log, VadmLogKind kind, const char *key, const char *data,
+                   const char *const *directories, VadmLogCreated **created, GError **error)
+{
+    VadmLogSink *sink = vadm_log_sink_new(log, kind, key, data);
+    VadmLogSink *published;
+
+    if (kind == VADM_LOG_FILE) {
+        int fd = vadm_log_file_open(data, directories, created, error);
+        if (fd < 0) {
+            vadm_log_sink_unref(sink);
+            return NULL;
+        }
+        vadm_log_sink_use_fd(sink, fd);
+    }
+    if (!vadm_log_sink_start(sink, error)) {
+        if (*created)
+            vadm_log_created_remove(*created);
+        g_clear_pointer(created, vadm_log_created_free);
+        vadm_log_sink_unref(sink);
+        return NULL;
+    }
+    published = vadm_log_sink_publish(log, sink);
+    if (published != sink)
+        vadm_log_sink_release(sink);
+    return published;
+}
+
+VadmLogSink *
+vadm_log_sink_acquire(VadmLog *log, VadmLogKind kind, const char *key, const char *data,
+                      const VadmLogGuard *guard, VadmLogCreated **created, GError **error)
+{
+    const char *const *directories = vadm_log_guard_directories(kind, guard);
+    VadmLogSink *sink = vadm_log_sink_find(log, key);
+
+    *created = NULL;
+    if (!sink)
+        sink = vadm_log_sink_make(log, kind, key, data, directories, created, error);
+    else if (!vadm_log_file_check(data, directories, error))
+        g_clear_pointer(&sink, vadm_log_sink_release);
+    if (sink && directories)
+        vadm_log_sink_set_guard(sink, guard);
+    return sink;
+}
+
+void
+vadm_log_sink_release(VadmLogSink *sink)
+{
+    vadm_mutex_lock(&sink->lock);
+    if (--sink->users == 0 && atomic_load(&sink->give_up_at) == 0)
+        atomic_store(&sink->give_up_at, g_get_monotonic_time() + VADM_LOG_RETIRE_US);
+    vadm_cond_signal(&sink->wake);
+    vadm_mutex_unlock(&sink->lock);
+    vadm_log_sink_unref(sink);
+}
+
+static gboolean
+vadm_log_sink_is_only_user(VadmLogSink *sink)
+{
+    VADM_LOCK_SCOPE(&sink->lock);
+
+    return sink->users == 1;
+}
+
+/* With registry held nobody can begin to use the sink between the question and the removal. */
+void
+vadm_log_sink_discard(VadmLogSink *sink, const VadmLogCreated *created)
+{
+    vadm_mutex_lock(&sink->log->registry);
+    if (created && vadm_log_sink_is_only_user(sink))
+        vadm_log_created_remove(created);
+    vadm_mutex_unlock(&sink->log->registry);
+    vadm_log_sink_release(sink);
+}
+
+/* ---- what others ask of it ---- */
+
+gboolean
+vadm_log_sink_push(VadmLogSink *sink, VadmLogRecord *record)
+{
+    VADM_LOCK_SCOPE(&sink->lock);
+
+    if (sink->ended || sink->stopping || sink->queue.length >= VADM_LOG_QUEUE_MESSAGES ||
+        sink->octets + record->length > VADM_LOG_QUEUE_OCTETS)
+        return FALSE;
+    g_queue_push_tail(&sink->queue, vadm_log_record_ref(record));
+    sink->octets += record->length;
+    sink->pushed++;
+    vadm_cond_signal(&sink->wake);
+    return TRUE;
+}
+
+/* One waiting reopen at the tail is enough, so that a stuck output cannot pile them up. */
+void
+vadm_log_sink_reopen(VadmLogSink *sink)
+{
+    VADM_LOCK_SCOPE(&sink->lock);
+
+    if (sink->kind != VADM_LOG_FILE || sink->ended ||
+        (sink->queue.length > 0 && !g_queue_peek_tail(&sink->queue)))
+        return;
+    g_queue_push_tail(&sink->queue, NULL);
+    sink->pushed++;
+    vadm_cond_signal(&sink->wake);
+}
+
+gboolean
+vadm_log_sink_flush(VadmLogSink *sink, gint64 deadline)
+{
+    VADM_LOCK_SCOPE(&sink->lock);
+    guint64 target = sink->pushed;
+
+    while (sink->finished < target)
+        if (!vadm_cond_wait_until(&sink->progress, &sink->lock, deadline))
+            return sink->finished >= target;
+    return TRUE;
+}
+
+void
+vadm_log_sink_stop(VadmLogSink *sink)
+{
+    VADM_LOCK_SCOPE(&sink->lock);
+
+    sink->stopping = TRUE;
+    vadm_cond_signal(&sink->wake);
+}
+
+static GList *
+vadm_log_sink_steal_queue(VadmLogSink *sink)
+{
+    VADM_LOCK_SCOPE(&sink->lock);
+    GList *items = sink->queue.head;
+
+    g_queue_init(&sink->queue);
+    sink->octets = 0;
+    atomic_store(&sink->abandoned, TRUE);
+    vadm_cond_signal(&sink->wake);
+    return items;
+}
+
+void
+vadm_log_sink_abandon(VadmLogSink *sink)
+{
+    GList *items = vadm_log_sink_steal_queue(sink);
+    guint count = g_list_length(items);
+
+    for (GList *item = items; item; item = item->next) {
+        VadmLogRecord *record = item->data;
+        if (!record)
+            continue;
+        atomic_store(&record->lost, TRUE);
+        vadm_log_record_unref(record);
+    }
+    g_list_free(items);
+    vadm_log_sink_finish(sink, count);
+}

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define VADM_LOG_CATEGORY "daemon.pool"
+#include "daemon/pool.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "common/lock.h"
+#include "common/log.h"
+#include "daemon/pool-private.h"
+
+/* What the kernel takes for the name of a thread, without the NUL. */
+#define VADM_THREAD_NAME_MAX 15
+
+#define VADM_POOL_WARN_INTERVAL (60 * G_USEC_PER_SEC)
+
+typedef enum { VADM_WORKER_ORDINARY, VADM_WORKER_PRIORITY, VADM_WORKER_LAST } VadmWorkerKind;
+
+typedef struct {
+    VadmJobFunc run;
+    gpointer data;
+    GDestroyNotify destroy;
+    gint64 queued_at;
+} VadmJob;
+
+/* All members but pool and kind under the pool's lock. */
+typedef struct {
+    VadmPool *pool;
+    VadmWorkerKind kind;
+    VadmPoolChange *change; /* that started it and is not settled yet */
+    gboolean counted;       /* in pool->current; a worker that is not is parked or leaves */
+    gboolean starting;      /* in pool->starting: counted, and has not looked for work yet */
+    gboolean waiting;       /* in pool->free */
+    gboolean leave;         /* its change was aborted */
+} VadmWorker;
+
+struct _VadmPoolChange {
+    VadmPool *pool;
+    VadmPoolLimits from, to;
+    GPtrArray *workers; /* of VadmWorker, not owned: those started for this change */
+    gboolean committed;
+};
+
+struct _VadmPool {
+    char *name;
+    VadmThreadCreate create;
+
+    VadmMutex lock; /* for all below */
+    VadmCond work[VADM_WORKER_LAST];
+    VadmCond parked; /* a change has been committed or settled */
+    VadmCond ended;  /* a thread has ended */
+    GQueue jobs[VADM_WORKER_LAST];
+    VadmPoolLimits limits;
+    VadmPoolChange *change; /* committed, not finished: until then nobody retires */
+    guint32 current[VADM_WORKER_LAST];
+    guint32 free[VADM_WORKER_LAST];
+    guint32 starting[VADM_WORKER_LAST];
+    guint threads; /* all of them, counted or not */
+    gboolean stopping;
+    gint64 warned_at;
+    guint64 done, failed, wait_time, run_time;
+};
+
+static guint32
+vadm_pool_limit(const VadmPool *pool, VadmWorkerKind kind)
+{
+    return kind == VADM_WORKER_PRIORITY ? pool->limits.priority : pool->limits.max;
+}
+
+static void
+vadm_pool_wake_all(VadmPool *pool)
+{
+    for (guint kind = 0; kind < VADM_WORKER_LAST; kind++)
+        vadm_cond_broadcast(&pool->work[kind]);
+    vadm_cond_broadcast(&pool->parked);
+}
+
+/* What the numbers of the pool say of @worker ends or begins here and nowhere else, so that
+ * they always agree with each other. */
+static void
+vadm_worker_count(VadmWorker *worker)
+{
+    worker->counted = worker->starting = TRUE;
+    worker->pool->current[worker->kind]++;
+    worker->pool->starting[worker->kind]++;
+}
+
+static void
+vadm_worker_set_idle(VadmWorker *worker, gboolean waiting)
+{
+    VadmPool *pool = worker->pool;
+
+    if (worker->starting)
+        pool->starting[worker->kind]--;
+    worker->starting = FALSE;
+    if (waiting && !worker->waiting)
+        pool->free[worker->kind]++;
+    if (!waiting && worker->waiting)
+        pool->free[worker->kind]--;
+    worker->waiting = waiting;
+}
+
+static void
+vadm_worker_uncount(VadmWorker *worker)
+{
+    if (!worker->counted)
+        return;
+    vadm_worker_set_idle(worker, FALSE);
+    worker->counted = FALSE;
+    worker->pool->current[worker->kind]--;
+}
+
+static void
+vadm_job_destroy(VadmJob *job)
+{
+    if (job->destroy)
+        job->destroy(job->data);
+    g_free(job);
+}
+
+/* Priority jobs go first; an ordinary worker takes both kinds, a priority worker only those. */
+static VadmJob *
+vadm_worker_take(VadmWorker *worker)
+{
+    VadmPool *pool = worker->pool;
+    VadmJob *job = g_queue_pop_head(&pool->jobs[VADM_WORKER_PRIORITY]);
+
+    if (!job && worker->kind == VADM_WORKER_ORDINARY)
+        job = g_queue_pop_head(&pool->jobs[VADM_WORKER_ORDINARY]);
+    return job;
+}
+
+/* Entered and left with the pool's lock. */
+static void
+vadm_worker_run(VadmWorker *worker, VadmJob *job)
+{
+    VadmPool *pool = worker->pool;
+    gint64 begin = g_get_monotonic_time();
+    gint64 end;
+    gboolean good;
+
+    pool->wait_time += (guint64)(begin - job->queued_at);
+    vadm_mutex_unlock(&pool->lock);
+    good = job->run(job->data);
+    end = g_get_monotonic_time();
+    vadm_job_destroy(job);
+    vadm_mutex_lock(&pool->lock);
+    pool->done++;
+    if (!good)
+        pool->failed++;
+    pool->run_time += (guint64)(end - begin);
+}
+
+/* Waits while the change that the worker was started for is not in force. Returns: FALSE: the
+ * worker is to end. */
+static gboolean
+vadm_worker_may_stay(VadmWorker *worker)
+{
+    VadmPool *pool = worker->pool;
+
+    while (!worker->counted && !worker->leave && !pool->stopping)
+        vadm_cond_wait(&pool->parked, &pool->lock);
+    if (worker->leave || pool->stopping)
+        return FALSE;
+    return pool->change || pool->current[worker->kind] <= vadm_pool_limit(pool, worker->kind);
+}
+
+static void vadm_pool_grow(VadmPool *pool);
+
+static gpointer
+vadm_worker_main(gpointer data)
+{
+    VadmWorker *worker = data;
+    VadmPool *pool = worker->pool;
+
+    vadm_mutex_lock(&pool->lock);
+    while (vadm_worker_may_stay(worker)) {
+        VadmJob *job = vadm_worker_take(worker);
+
+        if (job) {
+            vadm_worker_set_idle(worker, FALSE);
+            vadm_worker_run(worker, job);
+            continue;
+        }
+        vadm_worker_set_idle(worker, TRUE);
+        vadm_cond_wait(&pool->work[worker->kind], &pool->lock);
+        vadm_worker_set_idle(worker, FALSE);
+    }
+    vadm_worker_uncount(worker);
+    if (worker->change)
+        g_ptr_array_remove_fast(worker->change->workers, worker);
+    /* It may have been woken for a job that nobody else is there to take. */
+    vadm_pool_grow(pool);
+    pool->threads--;
+    vadm_cond_broadcast(&pool->ended);
+    vadm_mutex_unlock(&pool->lock);
+    g_free(worker);
+    return NULL;
+}
+
+static void
+vadm_thread_set_name(pthread_t thread, const char *prefix, const char *name)
+{
+    g_autofree char *full = g_strconcat(prefix, name, NULL);
+    gsize length = strlen(full);
+
+    if (length > VADM_THREAD_NAME_MAX) {
+        length = VADM_THREAD_NAME_MAX;
+        while (length > 0 && ((guchar)full[length] & 0xc0) == 0x80)
+            length--;
+    }
+    full[length] = '\0';
+    pthread_setname_np(thread, full);
+}
+
+/* The thread blocks all signals: they belong to the main loop. Returns: 0 or an errno. */
+static int
+vadm_worker_spawn(VadmWorker *worker)
+{
+    VadmPool *pool = worker->pool;
+    gboolean priority = worker->kind == VADM_WORKER_PRIORITY;
+    pthread_attr_t attr;
+    pthread_t thread;
+    sigset_t all, old;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    rc = pool->create(&thread, &attr, vadm_worker_main, worker);
+    /* The caller holds the lock, so the thread is still there to be named. */
+    if (rc == 0)
+        vadm_thread_set_name(thread, priority ? "prio-rpc-" : "rpc-", pool->name);
+    pthread_attr_destroy(&attr);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc;
+}
+
+/* Under the lock. @change: (nullable): the worker is parked until it is committed. */
+static int
+vadm_pool_start_worker(VadmPool *pool, VadmWorkerKind kind, VadmPoolChange *change)
+{
+    VadmWorker *worker = g_new0(VadmWorker, 1);
+    int rc;
+
+    worker->pool = pool;
+    worker->kind = kind;
+    worker->change = change;
+    rc = vadm_worker_spawn(worker);
+    if (rc != 0) {
+        g_free(worker);
+        return rc;
+    }
+    pool->threads++;
+    if (change)
+        g_ptr_array_add(change->workers, worker);
+    else
+        vadm_worker_count(worker);
+    return 0;
+}
+
+static void
+vadm_pool_set_thread_error(const VadmPool *pool, int errnum, GError **error)
+{
+    g_set_error(error, VADM_ERROR, VADM_ERROR_NO_MEMORY,
+                "cannot start a worker of server '%s' beside its %u threads: %s", pool->name,
+                pool->threads, g_strerror(errnum));
+}
+
+/* Jobs that no worker is free for, priority workers for priority jobs included. */
+static gboolean
+vadm_pool_wants_worker(const VadmPool *pool)
+{
+    guint priority = pool->jobs[VADM_WORKER_PRIORITY].length;
+    guint helpers = pool->free[VADM_WORKER_PRIORITY] + pool->starting[VADM_WORKER_PRIORITY];
+    guint queued = pool->jobs[VADM_WORKER_ORDINARY].length;
+
+    if (pool->stopping || pool->current[VADM_WORKER_ORDINARY] >= pool->limits.max)
+        return FALSE;
+    if (priority > helpers)
+        queued += priority - helpers;
+    return queued > pool->free[VADM_WORKER_ORDINARY] + pool->starting[VADM_WORKER_ORDINARY];
+}
+
+/* Under the lock: one more ordinary worker if the jobs that wait want it. */
+static void
+vadm_pool_grow(VadmPool *pool)
+{
+    gint64 now;
+    int rc;
+
+    if (!vadm_pool_wants_worker(pool))
+        return;
+    rc = vadm_pool_start_worker(pool, VADM_WORKER_ORDINARY, NULL);
+    if (rc == 0)
+        return;
+    now = g_get_monotonic_time();
+    if (pool->warned_at != 0 && now - pool->warned_at < VADM_POOL_WARN_INTERVAL)
+        return;
+    pool->warned_at = now;
+    VADM_ERR("cannot start a worker of server '%s' (%u of at most %u run, %u jobs wait): %s",
+             pool->name, pool->current[VADM_WORKER_ORDINARY], pool->limits.max,
+             pool->jobs[VADM_WORKER_ORDINARY].length + pool->jobs[VADM_WORKER_PRIORITY].length,
+             g_strerror(rc));
+}
+
+/* Returns: 0 or an errno. */
+static int
+vadm_pool_start_all(VadmPool *pool)
+{
+    const guint32 wanted[] = {pool->limits.min, pool->limits.priority};
+    VADM_LOCK_SCOPE(&pool->lock);
+
+    for (VadmWorkerKind kind = 0; kind < VADM_WORKER_LAST; kind++) {
+        while (pool->current[kind] < wanted[kind]) {
+            int rc = vadm_pool_start_worker(pool, kind, NULL);
+            if (rc != 0)
+                return rc;
+        }
+    }
+    return 0;
+}
+
+VadmPool *
+vadm_pool_new_with(const char *name, const VadmPoolLimits *limits, VadmThreadCreate create,
+                   GError **error)
+{
+    VadmPool *pool = g_new0(VadmPool, 1);
+    int rc;
+
+    pool->name = g_strdup(name);
+    pool->create = create;
+    pool->limits = *limits;
+    vadm_mutex_init(&pool->lock);
+    vadm_cond_init(&pool->parked);
+    vadm_cond_init(&pool->ended);
+    for (guint kind = 0; kind < VADM_WORKER_LAST; kind++) {
+        vadm_cond_init(&pool->work[kind]);
+        g_queue_init(&pool->jobs[kind]);
+    }
+    rc = vadm_pool_start_all(pool);
+    if (rc == 0)
+        return pool;
+    vadm_pool_set_thread_error(pool, rc, error);
+    /* None of them has had a job, so they end at once. */
+    vadm_pool_stop(pool, G_MAXINT64 / 2);
+    vadm_pool_free(pool);
+    return NULL;
+}
+
+VadmPool *
+vadm_pool_new(const char *name, const VadmPoolLimits *limits, GError **error)
+{
+    return vadm_pool_new_with(name, limits, pthread_create, error);
+}
+
+gboolean
+vadm_pool_stop(VadmPool *pool, gint64 timeout_us)
+{
+    gint64 deadline = g_get_monotonic_time() + timeout_us;
+    GQueue left = G_QUEUE_INIT;
+    VadmJob *job;
+    gboolean in_time = TRUE;
+    gboolean ended;
+
+    vadm_mutex_lock(&pool->lock);
+    pool->stopping = TRUE;
+    for (guint kind = 0; kind < VADM_WORKER_LAST; kind++) {
+        while ((job = g_queue_pop_head(&pool->jobs[kind])))
+            g_queue_push_tail(&left, job);
+    }
+    vadm_pool_wake_all(pool);
+    vadm_mutex_unlock(&pool->lock);
+
+    while ((job = g_queue_pop_head(&left)))
+        vadm_job_destroy(job);
+
+    vadm_mutex_lock(&pool->lock);
+    while (pool->threads > 0 && in_time)
+        in_time = vadm_cond_wait_until(&pool->ended, &pool->lock, deadline);
+    ended = pool->threads == 0;
+    vadm_mutex_unlock(&pool->lock);
+    return ended;
+}
+
+void
+vadm_pool_free(VadmPool *pool)
+{
+    if (!pool)
+        return;
+    /* The last thread may still be inside its unlock; having the lock once says that it is
+     * not. */
+    vadm_mutex_lock(&pool->lock);
+    g_assert(pool->threads == 0);
+    vadm_mutex_unlock(&pool->lock);
+    for (guint kind = 0; kind < VADM_WORKER_LAST; kind++)
+        vadm_cond_clear(&pool->work[kind]);
+    vadm_cond_clear(&pool->parked);
+    vadm_cond_clear(&pool->ended);
+    vadm_mutex_clear(&pool->lock);
+    g_free(pool->name);
+    g_free(pool);
+}
+
+void
+vadm_pool_push(VadmPool *pool, gboolean priority, VadmJobFunc run, gpointer data,
+               GDestroyNotify destroy)
+{
+    VadmWorkerKind kind = priority ? VADM_WORKER_PRIORITY : VADM_WORKER_ORDINARY;
+    VadmJob *job = g_new(VadmJob, 1);
+    gboolean refused;
+
+    *job = (VadmJob){run, data, destroy, g_get_monotonic_time()};
+    vadm_mutex_lock(&pool->lock);
+    refused = pool->stopping;
+    if (!refused) {
+        g_queue_push_tail(&pool->jobs[kind], job);
+        vadm_cond_signal(&pool->work[VADM_WORKER_ORDINARY]);
+        if (priority)
+            vadm_cond_signal(&pool->work[VADM_WORKER_PRIORITY]);
+        vadm_pool_grow(pool);
+    }
+    vadm_mutex_unlock(&pool->lock);
+    if (refused)
+        vadm_job_destroy(job);
+}
+
+void
+vadm_pool_get_stats(VadmPool *pool, VadmPoolStats *stats)
+{
+    VADM_LOCK_SCOPE(&pool->lock);
+
+    *stats = (VadmPoolStats){
+        .current = pool->current[VADM_WORKER_ORDINARY],
+        .free = pool->free[VADM_WORKER_ORDINARY],
+        .priority = pool->current[VADM_WORKER_PRIORITY],
+        .queue_depth =
+            pool->jobs[VADM_WORKER_ORDINARY].length + pool->jobs[VADM_WORKER_PRIORITY].length,
+        .done = pool->done,
+        .failed = pool->failed,
+        .wait_time = pool->wait_time,
+        .run_time = pool->run_time,
+    };
+}
+
+/* Starts, parked, what is missing of @kind. The lock is not held throughout: a thousand threads
+ * take a while, and jobs go on meanwhile. */
+static gboolean
+vadm_pool_prepare_kind(VadmPoolChange *change, VadmWorkerKind kind, guint32 wanted, GError **error)
+{
+    VadmPool *pool = change->pool;
+    guint32 parked = 0;
+    int rc;
+
+    for (;;) {
+        VADM_LOCK_SCOPE(&pool->lock);
+
+        if (pool->stopping) {
+            g_set_error(error, VADM_ERROR, VADM_ERROR_BUSY, "server '%s' is shutting down",
+                        pool->name);
+            return FALSE;
+        }
+        /* Surplus that still has to retire may be gone before the commit. */
+        if (MIN(pool->current[kind], vadm_pool_limit(pool, kind)) + parked >= wanted)
+            return TRUE;
+        rc = vadm_pool_start_worker(pool, kind, change);
+        if (rc != 0) {
+            vadm_pool_set_thread_error(pool, rc, error);
+            return FALSE;
+        }
+        parked++;
+    }
+}
+
+VadmPoolChange *
+vadm_pool_prepare(VadmPool *pool, const VadmPoolLimits *limits, GError **error)
+{
+    VadmPoolChange *change = g_new0(VadmPoolChange, 1);
+
+    change->pool = pool;
+    change->to = *limits;
+    change->workers = g_ptr_array_new();
+    if (vadm_pool_prepare_kind(change, VADM_WORKER_ORDINARY, limits->min, error) &&
+        vadm_pool_prepare_kind(change, VADM_WORKER_PRIORITY, limits->priority, error))
+        return change;
+    vadm_pool_abort(change);
+    return NULL;
+}
+
+void
+vadm_pool_commit(VadmPoolChange *change)
+{
+    VadmPool *pool = change->pool;
+    VADM_LOCK_SCOPE(&pool->lock);
+
+    if (change->committed)
+        return;
+    change->committed = TRUE;
+    change->from = pool->limits;
+    pool->limits = change->to;
+    pool->change = change;
+    for (guint i = 0; i < change->workers->len; i++)
+        vadm_worker_count(change->workers->pdata[i]);
+    vadm_cond_broadcast(&pool->parked);
+}
+
+/* Busy workers of the change stop counting now and park when their job is done. Those that the
+ * load has brought beyond the old maximum retire. */
+static void
+vadm_pool_undo_locked(VadmPoolChange *change)
+{
+    VadmPool *pool = change->pool;
+
+    if (!change->committed)
+        return;
+    change->committed = FALSE;
+    pool->limits = change->from;
+    pool->change = NULL;
+    for (guint i = 0; i < change->workers->len; i++)
+        vadm_worker_uncount(change->workers->pdata[i]);
+    vadm_pool_wake_all(pool);
+}
+
+void
+vadm_pool_undo(VadmPoolChange *change)
+{
+    VADM_LOCK_SCOPE(&change->pool->lock);
+
+    vadm_pool_undo_locked(change);
+}
+
+static void
+vadm_pool_change_free(VadmPoolChange *change)
+{
+    g_ptr_array_unref(change->workers);
+    g_free(change);
+}
+
+void
+vadm_pool_finish(VadmPoolChange *change)
+{
+    VadmPool *pool = change->pool;
+
+    g_assert(change->committed);
+    vadm_mutex_lock(&pool->lock);
+    pool->change = NULL;
+    for (guint i = 0; i < change->workers->len; i++)
+        ((VadmWorker *)change->workers->pdata[i])->change = NULL;
+    /* A higher maximum is for the jobs that wait already, too: all workers may hang, and this
+     * is how an operator gets the server going again. One attempt for each such job. */
+    for (guint n =
+             pool->jobs[VADM_WORKER_ORDINARY].length + pool->jobs[VADM_WORKER_PRIORITY].length;
+         n > 0 && vadm_pool_wants_worker(pool); n--)
+        vadm_pool_grow(pool);
+    vadm_pool_wake_all(pool);
+    vadm_mutex_unlock(&pool->lock);
+    vadm_pool_change_free(change);
+}
+
+void
+vadm_pool_abort(VadmPoolChange *change)
+{
+    VadmPool *pool = change->pool;
+
+    vadm_mutex_lock(&pool->lock);
+    vadm_pool_undo_locked(change);
+    for (guint i = 0; i < change->workers->len; i++) {
+        VadmWorker *worker = change->workers->pdata[i];
+        worker->change = NULL;
+        worker->leave = TRUE;
+    }
+    vadm_cond_broadcast(&pool->parked);
+    vadm_mutex_unlock(&pool->lock);
+    vadm_pool_change_free(change);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Inside the relay (docs/relay.md): the program (relay.c) takes calls from clients and hands them
+ * to workers; a link (relay-upstream.c) is one client's connection to the upstream daemon, used
+ * by the main thread only; a call is what a worker waits for.
+ */
+#ifndef VADM_DAEMON_RELAY_PRIVATE_H
+#define VADM_DAEMON_RELAY_PRIVATE_H
+
+#include "common/lock.h"
+#include "common/mailbox.h"
+#include "daemon/relay.h"
+
+/* Over connecting and authenticating together: an upstream that is full accepts silently. */
+#define VADM_RELAY_DEADLINE_MS 10000u
+/* How often a connect is tried again while the upstream's backlog is full. */
+#define VADM_RELAY_RETRY_MS 20u
+/* How long behind the end of a connection the upstream is looked at: a daemon that is going
+ * down closes its clients before its listening socket. */
+#define VADM_RELAY_PROBE_MS 500u
+/* How long an OPEN waits for the names of the client's user and group. */
+#define VADM_RELAY_NAMES_US (2 * G_USEC_PER_SEC)
+
+typedef struct {
+    VadmProgram program;
+    VadmServer *server;
+    VadmMailbox *mailbox;
+    GMainContext *context;
+    guint deadline_ms;
+    VadmUpstreamState state;
+    gboolean identity_warned; /* the upstream does not know CONNECT_SET_IDENTITY: said once */
+    GSource *probe;
+    char *probe_path;
+} VadmRelay;
+
+typedef struct _VadmRelayLink VadmRelayLink;
+
+/* A call of a client. The worker that carries it waits until it is done. */
+typedef struct {
+    gatomicrefcount refs;
+    VadmRelay *relay;
+    VadmRelayLink *link;
+    VadmClient *client;
+    VadmRpcHeader header;   /* as the client sent it */
+    VadmMessage *message;   /* NULL once it is sent */
+    VadmMessage *injection; /* OPEN: the CONNECT_SET_IDENTITY that follows it */
+    guint32 upstream_serial;
+
+    VadmMutex lock;
+    VadmCond cond;
+    gboolean done, ok; /* under lock */
+} VadmRelayCall;
+
+/* relay.c */
+
+VadmRelayCall *vadm_relay_call_ref(VadmRelayCall *call);
+void vadm_relay_call_unref(VadmRelayCall *call);
+/** vadm_relay_call_finish: lets the worker go. Any thread. */
+void vadm_relay_call_finish(VadmRelayCall *call, gboolean ok);
+/** vadm_relay_handles: is this one of the programs that are relayed? */
+gboolean vadm_relay_handles(guint32 program, guint32 version);
+/** vadm_relay_without_descriptors:
+ * @message: (transfer full): CALL_WITH_FDS or REPLY_WITH_FDS
+ * @descriptors: (out): how many the message says it has
+ *
+ * Returns: (transfer full) (nullable): the same as an ordinary CALL or REPLY; NULL when it has
+ * descriptors, or is too short to say */
+VadmMessage *vadm_relay_without_descriptors(VadmMessage *message, guint32 *descriptors);
+/** vadm_relay_socket:
+ * @error: VADM_ERROR_SYSTEM with libvirt's text "Failed to connect socket to 'PATH': REASON"
+ *
+ * Returns: a non-blocking connected socket, or -1; with errno EAGAIN in @error when the backlog
+ * is full */
+int vadm_relay_socket(const char *path, GError **error);
+/** vadm_relay_set_state: what the last attempt has shown of the upstream. */
+void vadm_relay_set_state(VadmRelay *relay, VadmUpstreamState state);
+/** vadm_relay_probe_soon: an upstream connection ended: see, once for all that ended together,
+ * whether the daemon is still there. */
+void vadm_relay_probe_soon(VadmRelay *relay, const char *path);
+/** vadm_relay_set_deadline: for tests: milliseconds instead of VADM_RELAY_DEADLINE_MS. */
+void vadm_relay_set_deadline(VadmProgram *program, guint deadline_ms);
+
+/* relay-priority.c */
+
+/** vadm_relay_opens_stream: does a successful call of @procedure leave a stream behind? */
+gboolean vadm_relay_opens_stream(guint32 program, gint32 procedure);
+
+/* relay-stream.c: main thread */
+
+typedef struct {
+    VadmRpcHeader call; /* of the client's call that opened it */
+    guint32 serial;     /* upstream */
+} VadmRelayStream;
+
+typedef struct _VadmRelayStreams VadmRelayStreams;
+
+VadmRelayStreams *vadm_relay_streams_new(void);
+void vadm_relay_streams_free(VadmRelayStreams *streams);
+/** vadm_relay_streams_add: @serial: the upstream's. The latest stream with one serial of the
+ * client's is the one that its messages go to. */
+void vadm_relay_streams_add(VadmRelayStreams *streams, const VadmRpcHeader *call, guint32 serial);
+/** vadm_relay_streams_has: is this upstream serial in use? */
+gboolean vadm_relay_streams_has(const VadmRelayStreams *streams, guint32 serial);
+/** vadm_relay_streams_find_upstream, _find_client: the stream that a message from that side
+ * belongs to. (nullable) */
+const VadmRelayStream *vadm_relay_streams_find_upstream(const VadmRelayStreams *streams,
+                                                        const VadmRpcHeader *header);
+const VadmRelayStream *vadm_relay_streams_find_client(const VadmRelayStreams *streams,
+                                                      const VadmRpcHeader *header);
+/** vadm_relay_streams_remove: by its upstream serial; nothing happens when there is none. */
+void vadm_relay_streams_remove(VadmRelayStreams *streams, guint32 serial);
+void vadm_relay_streams_clear(VadmRelayStreams *streams);
+
+/* relay-identity.c */
+
+/** vadm_relay_identity_message: Returns: (transfer full) (nullable): CONNECT_SET_IDENTITY with
+ * every field of @client's identity that is known. Waits for names: workers only. */
+VadmMessage *vadm_relay_identity_message(VadmClient *client, GError **error);
+/** vadm_relay_process_time:
+ * @pid: a process
+ * @connected_since: when it connected, microseconds since the epoch
+ * @ticks: (out): its start time: clock ticks since boot, /proc/PID/stat field 22
+ *
+ * Returns: FALSE when there is no such process any more, or @pid is another, younger one now. */
+gboolean vadm_relay_process_time(guint32 pid, gint64 connected_since, guint64 *ticks);
+
+/* relay-upstream.c: main thread, but for ref and unref */
+
+/** vadm_relay_link_new:
+ * @path: (nullable): the upstream's socket; NULL: none is configured for this kind of service */
+VadmRelayLink *vadm_relay_link_new(VadmRelay *relay, VadmClient *client, const char *path);
+VadmRelayLink *vadm_relay_link_ref(VadmRelayLink *link);
+void vadm_relay_link_unref(VadmRelayLink *link);
+/** vadm_relay_link_submit: @call: (transfer full): forwarded as soon as it may be. */
+void vadm_relay_link_submit(VadmRelayLink *link, VadmRelayCall *call);
+/** vadm_relay_link_stream: @message: (transfer full): stream data from the client. */
+void vadm_relay_link_stream(VadmRelayLink *link, VadmMessage *message);
+/** vadm_relay_link_resume: the client has taken what was queued for it. */
+void vadm_relay_link_resume(VadmRelayLink *link);
+/** vadm_relay_link_close: the client is gone: closes the connection, lets the workers go. */
+void vadm_relay_link_close(VadmRelayLink *link);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmRelayLink, vadm_relay_link_unref)
+
+#endif

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define VADM_LOG_CATEGORY "daemon.relay"
+#include "daemon/relay-private.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "daemon/daemon.h"
+#include "rpc/protocol.h"
+#include "rpc/remote.h"
+#include "rpc/rpc-error.h"
+
+/* The length word, and the header's words that change when descriptors are taken out. */
+enum { WORD_LENGTH = 0, WORD_TYPE = 16, WORD_DESCRIPTORS = 28, WORD_SIZE = 4 };
+
+/* Calls */
+
+static VadmRelayCall *
+vadm_relay_call_new(VadmRelay *relay, VadmRelayLink *link, VadmClient *client, VadmMessage *message)
+{
+    VadmRelayCall *call = g_new0(VadmRelayCall, 1);
+
+    g_atomic_ref_count_init(&call->refs);
+    call->relay = relay;
+    call->link = vadm_relay_link_ref(link);
+    call->client = vadm_client_ref(client);
+    call->header = message->header;
+    call->message = message;
+    vadm_mutex_init(&call->lock);
+    vadm_cond_init(&call->cond);
+    return call;
+}
+
+VadmRelayCall *
+vadm_relay_call_ref(VadmRelayCall *call)
+{
+    g_atomic_ref_count_inc(&call->refs);
+    return call;
+}
+
+void
+vadm_relay_call_unref(VadmRelayCall *call)
+{
+    if (!g_atomic_ref_count_dec(&call->refs))
+        return;
+    g_clear_pointer(&call->message, vadm_message_free);
+    g_clear_pointer(&call->injection, vadm_message_free);
+    vadm_relay_link_unref(call->link);
+    vadm_client_unref(call->client);
+    vadm_cond_clear(&call->cond);
+    vadm_mutex_clear(&call->lock);
+    g_free(call);
+}
+
+void
+vadm_relay_call_finish(VadmRelayCall *call, gboolean ok)
+{
+    VADM_LOCK_SCOPE(&call->lock);
+    call->done = TRUE;
+    call->ok = ok;
+    vadm_cond_signal(&call->cond);
+}
+
+static gboolean
+vadm_relay_call_wait(VadmRelayCall *call)
+{
+    VADM_LOCK_SCOPE(&call->lock);
+    while (!call->done)
+        vadm_cond_wait(&call->cond, &call->lock);
+    return call->ok;
+}
+
+/* In the main thread: the worker has handed the call over. */
+static void
+vadm_relay_call_forward(gpointer data)
+{
+    VadmRelayCall *call = data;
+
+    vadm_relay_link_submit(call->link, call);
+}
+
+/* The main loop is gone: nobody will ever answer. */
+static void
+vadm_relay_call_give_up(gpointer data)
+{
+    VadmRelayCall *call = data;
+
+    vadm_relay_call_finish(call, FALSE);
+    vadm_relay_call_unref(call);
+}
+
+static gboolean
+vadm_relay_call_is(const VadmRelayCall *call, gint32 procedure)
+{
+    return call->header.program == VADM_RPC_PROGRAM_REMOTE && call->header.procedure == procedure;
+}
+
+/* In a worker, which is busy until the reply has gone to the client. */
+static gboolean
+vadm_relay_call_run(gpointer data)
+{
+    VadmRelayCall *call = data;
+
+    if (vadm_client_is_closed(call->client))
+        return FALSE;
+    if (vadm_relay_call_is(call, VADM_REMOTE_PROC_CONNECT_OPEN)) {
+        g_autoptr(GError) error = NULL;
+        call->injection = vadm_relay_identity_message(call->client, &error);
+        /* The link fails the call that comes without: nobody acts under our own identity. */
+        if (!call->injection)
+            VADM_ERR("identity of client %" G_GUINT64_FORMAT ": %s",
+                     vadm_client_get_id(call->client), error->message);
+    }
+    vadm_mailbox_post(call->relay->mailbox, vadm_relay_call_forward, vadm_relay_call_ref(call),
+                      vadm_relay_call_give_up);
+    return vadm_relay_call_wait(call);
+}
+
+static void
+vadm_relay_call_destroy(gpointer data)
+{
+    vadm_relay_call_unref(data);
+}
+
+/* Messages */
+
+static guint32
+vadm_relay_get_word(const guint8 *data, gsize offset)
+{
+    guint32 word;
+
+    memcpy(&word, data + offset, WORD_SIZE);
+    return GUINT32_FROM_BE(word);
+}
+
+static void
+vadm_relay_put_word(guint8 *data, gsize offset, guint32 value)
+{
+    guint32 word = GUINT32_TO_BE(value);
+
+    memcpy(data + offset, &word, WORD_SIZE);
+}
+
+VadmMessage *
+vadm_relay_without_descriptors(VadmMessage *message, guint32 *descriptors)
+{
+    const gsize behind = WORD_DESCRIPTORS + WORD_SIZE;
+    g_autoptr(VadmMessage) old = message;
+    g_autofree guint8 *data = NULL;
+    guint32 type = old->header.type == VADM_RPC_CALL_WITH_FDS ? VADM_RPC_CALL : VADM_RPC_REPLY;
+
+    *descriptors = 0;
+    if (old->length < behind)
+        return NULL;
+    *descriptors = vadm_relay_get_word(old->data, WORD_DESCRIPTORS);
+    if (*descriptors > 0)
+        return NULL;
+    data = g_malloc(old->length - WORD_SIZE);
+    memcpy(data, old->data, WORD_DESCRIPTORS);
+    memcpy(data + WORD_DESCRIPTORS, old->data + behind, old->length - behind);
+    vadm_relay_put_word(data, WORD_LENGTH, (guint32)(old->length - WORD_SIZE));
+    vadm_relay_put_word(data, WORD_TYPE, type);
+    return vadm_message_new_take(g_steal_pointer(&data), old->length - WORD_SIZE);
+}
+
+/* Answers that are given here */
+
+static void
+vadm_relay_answer(VadmClient *client, const VadmMessage *call, xdrproc_t encode,
+                  gconstpointer payload)
+{
+    g_autoptr(GError) error = NULL;
+    VadmMessage *reply = vadm_message_new_reply(&call->header, encode, payload, &error);
+
+    if (!reply)
+        reply = vadm_message_new_gerror(&call->header, VADM_VIR_FROM_RPC, error);
+    vadm_client_reply(client, reply);
+}
+
+static void
+vadm_relay_refuse(VadmClient *client, const VadmMessage *call, int number, const char *detail)
+{
+    vadm_client_reply(client,
+                      vadm_message_new_error(&call->header, number, VADM_VIR_FROM_RPC, detail, -1));
+}
+
+/* The services that there are take everybody whom the socket's mode lets in. */
+static void
+vadm_relay_answer_auth_list(VadmClient *client, const VadmMessage *call)
+{
+    int none = VADM_REMOTE_AUTH_NONE;
+    struct vadm_remote_auth_list_ret ret = {.types = {.types_len = 1, .types_val = &none}};
+
+    vadm_relay_answer(client, call, (xdrproc_t)xdr_vadm_remote_auth_list_ret, &ret);
+}
+
+/* What libvirt's server says where polkit is not asked for: an error without a cause, and without
+ * the prefix that its code has elsewhere. */
+static void
+vadm_relay_refuse_polkit(VadmClient *client, const VadmMessage *call)
+{
+    char text[] = "Library function returned error but did not set virError";
+    char *message = text;
+    struct vadm_rpc_error payload = {
+        .code = VADM_VIR_ERR_INTERNAL_ERROR,
+        .domain = VADM_VIR_FROM_RPC,
+        .message = &message,
+        .level = VADM_RPC_ERROR_LEVEL_ERROR,
+    };
+    VadmRpcHeader header = call->header;
+    VadmMessage *reply;
+
+    header.type = VADM_RPC_REPLY;
+    header.status = VADM_RPC_ERROR;
+    reply = vadm_message_new(&header, (xdrproc_t)xdr_vadm_rpc_error, &payload, NULL);
+    if (reply)
+        vadm_client_reply(client, reply);
+}
+
+static void
+vadm_relay_refuse_identity(VadmClient *client, const VadmMessage *call)
+{
+    VADM_WARN("client %" G_GUINT64_FORMAT " tried to set an identity of its own",
+              vadm_client_get_id(client));
+    vadm_relay_refuse(client, call, VADM_VIR_ERR_ACCESS_DENIED,
+                      "a client may not set its identity: the server passes on the one that it "
+                      "knows");
+}
+
+/* Keepalive is terminated on each side, and descriptors cannot be passed on: these two answers
+ * are ours. Returns: FALSE: any other feature is for the upstream to say. */
+static gboolean
+vadm_relay_answer_feature(VadmClient *client, const VadmMessage *call)
+{
+    struct vadm_remote_connect_supports_feature_args args = {.feature = 0};
+    struct vadm_remote_connect_supports_feature_ret ret = {.supported = 0};
+    g_autoptr(GError) error = NULL;
+
+    if (!vadm_message_decode(call, (xdrproc_t)xdr_vadm_remote_connect_supports_feature_args, &args,
+                             &error)) {
+        vadm_client_reply(client, vadm_message_new_gerror(&call->header, VADM_VIR_FROM_RPC, error));
+        return TRUE;
+    }
+    if (args.feature == VADM_REMOTE_FEATURE_KEEPALIVE) {
+        vadm_client_start_keepalive(client);
+        ret.supported = 1;
+    } else if (args.feature != VADM_REMOTE_FEATURE_FD_PASSING) {
+        return FALSE;
+    }
+    vadm_relay_answer(client, call, (xdrproc_t)xdr_vadm_remote_connect_supports_feature_ret, &ret);
+    return TRUE;
+}
+
+/* Returns: TRUE when the call has been answered here */
+static gboolean
+vadm_relay_answer_locally(VadmClient *client, const VadmMessage *call)
+{
+    if (call->header.program != VADM_RPC_PROGRAM_REMOTE)
+        return FALSE;
+    switch (call->header.procedure) {
+    case VADM_REMOTE_PROC_AUTH_LIST:
+        vadm_relay_answer_auth_list(client, call);
+        return TRUE;
+    case VADM_REMOTE_PROC_AUTH_SASL_INIT:
+    case VADM_REMOTE_PROC_AUTH_SASL_START:
+    case VADM_REMOTE_PROC_AUTH_SASL_STEP:
+        vadm_relay_refuse(client, call, VADM_VIR_ERR_AUTH_FAILED, "authentication failed");
+        return TRUE;
+    case VADM_REMOTE_PROC_AUTH_POLKIT:
+        vadm_relay_refuse_polkit(client, call);
+        return TRUE;
+    case VADM_REMOTE_PROC_CONNECT_SET_IDENTITY:
+        vadm_relay_refuse_identity(client, call);
+        return TRUE;
+    case VADM_REMOTE_PROC_CONNECT_SUPPORTS_FEATURE:
+        return vadm_relay_answer_feature(client, call);
+    default:
+        return FALSE;
+    }
+}
+
+/* libvirt sends an octet along with each descriptor, behind the message. The octets are no
+ * message, so the connection ends with the refusal. */
+static void
+vadm_relay_refuse_descriptors(VadmClient *client, const VadmRpcHeader *header, guint32 descriptors)
+{
+    g_autofree char *detail = g_strdup_printf(
+        "%u file descriptors came with procedure %d: they cannot be passed on to the upstream "
+        "daemon, as the answer to feature %d says",
+        descriptors, header->procedure, VADM_REMOTE_FEATURE_FD_PASSING);
+
+    vadm_client_reply(client, vadm_message_new_error(header, VADM_VIR_ERR_OPERATION_UNSUPPORTED,
+                                                     VADM_VIR_FROM_RPC, detail, -1));
+    vadm_client_close_flushed(client, VADM_DISCONNECT_PROTOCOL_ERROR);
+}
+
+/* Returns: (transfer full) (nullable): a plain CALL; NULL: it has been refused */
+static VadmMessage *
+vadm_relay_plain_call(VadmClient *client, VadmMessage *message)
+{
+    VadmRpcHeader header = message->header;
+    guint32 descriptors;
+    VadmMessage *plain;
+
+    if (header.type != VADM_RPC_CALL_WITH_FDS)
+        return message;
+    plain = vadm_relay_without_descriptors(message, &descriptors);
+    if (plain)
+        return plain;
+    if (descriptors > 0)
+        vadm_relay_refuse_descriptors(client, &header, descriptors);
+    else
+        vadm_client_reply(client,
+                          vadm_message_new_error(&header, VADM_VIR_ERR_RPC, VADM_VIR_FROM_RPC,
+                                                 "Unable to decode message payload", -1));
+    return NULL;
+}
+
+/* The program */
+
+gboolean
+vadm_relay_handles(guint32 program, guint32 version)
+{
+    return version == VADM_RPC_VERSION &&
+           (program == VADM_RPC_PROGRAM_REMOTE || program == VADM_RPC_PROGRAM_QEMU ||
+            program == VADM_RPC_PROGRAM_LXC);
+}
+
+static gboolean
+vadm_relay_program_handles(VadmProgram *program, guint32 number, guint32 version)
+{
+    (void)program;
+    return vadm_relay_handles(number, version);
+}
+
+static void
+vadm_relay_link_destroy(gpointer data)
+{
+    vadm_relay_link_unref(data);
+}
+
+/* A read-only service has the read-only upstream or none at all: falling back would let its
+ * clients write. */
+static VadmRelayLink *
+vadm_relay_get_link(VadmRelay *relay, VadmClient *client)
+{
+    const VadmServerConfig *config = vadm_server_get_config(relay->server);
+    VadmRelayLink *link = vadm_client_get_program_data(client);
+
+    if (link)
+        return link;
+    link = vadm_relay_link_new(
+        relay, client, vadm_client_is_readonly(client) ? config->upstream_ro : config->upstream);
+    vadm_client_set_program_data(client, link, vadm_relay_link_destroy);
+    return link;
+}
+
+static void
+vadm_relay_program_call(VadmProgram *program, VadmClient *client, VadmMessage *message)
+{
+    VadmRelay *relay = (VadmRelay *)program;
+    VadmRelayCall *call;
+
+    message = vadm_relay_plain_call(client, message);
+    if (!message)
+        return;
+    if (vadm_relay_answer_locally(client, message)) {
+        vadm_message_free(message);
+        return;
+    }
+    call = vadm_relay_call_new(relay, vadm_relay_get_link(relay, client), client, message);
+    vadm_pool_push(vadm_server_get_pool(relay->server),
+                   vadm_relay_is_priority(call->header.program, call->header.procedure),
+                   vadm_relay_call_run, call, vadm_relay_call_destroy);
+}
+
+static void
+vadm_relay_program_stream(VadmProgram *program, VadmClient *client, VadmMessage *message)
+{
+    VadmRelayLink *link = vadm_client_get_program_data(client);
+
+    (void)program;
+    if (link)
+        vadm_relay_link_stream(link, message);
+    else
+        vadm_message_free(message);
+}
+
+static void
+vadm_relay_program_client_closed(VadmProgram *program, VadmClient *client)
+{
+    VadmRelayLink *link = vadm_client_get_program_data(client);
+
+    (void)program;
+    if (link)
+        vadm_relay_link_close(link);
+}
+
+static void
+vadm_relay_program_client_drained(VadmProgram *program, VadmClient *client)
+{
+    VadmRelayLink *link = vadm_client_get_program_data(client);
+
+    (void)program;
+    if (link)
+        vadm_relay_link_resume(link);
+}
+
+static void
+vadm_relay_clear_probe(VadmRelay *relay)
+{
+    if (relay->probe) {
+        g_source_destroy(relay->probe);
+        g_clear_pointer(&relay->probe, g_source_unref);
+    }
+    g_clear_pointer(&relay->probe_path, g_free);
+}
+
+static void
+vadm_relay_program_free(VadmProgram *program)
+{
+    VadmRelay *relay = (VadmRelay *)program;
+
+    vadm_relay_clear_probe(relay);
+    vadm_mailbox_unref(relay->mailbox);
+    g_free(relay);
+}
+
+static const VadmProgramClass vadm_relay_class = {
+    .name = "relay",
+    .handles = vadm_relay_program_handles,
+    .call = vadm_relay_program_call,
+    .stream = vadm_relay_program_stream,
+    .client_closed = vadm_relay_program_client_closed,
+    .client_drained = vadm_relay_program_client_drained,
+    .free = vadm_relay_program_free,
+};
+
+VadmProgram *
+vadm_relay_new(VadmServer *server)
+{
+    VadmDaemon *daemon = vadm_server_get_daemon(server);
+    VadmRelay *relay = g_new0(VadmRelay, 1);
+
+    relay->program.class = &vadm_relay_class;
+    relay->server = server;
+    relay->mailbox = vadm_mailbox_ref(vadm_daemon_get_mailbox(daemon));
+    relay->context = vadm_daemon_get_context(daemon);
+    relay->deadline_ms = VADM_RELAY_DEADLINE_MS;
+    relay->state = VADM_UPSTREAM_NONE;
+    return &relay->program;
+}
+
+void
+vadm_relay_set_deadline(VadmProgram *program, guint deadline_ms)
+{
+    ((VadmRelay *)program)->deadline_ms = deadline_ms;
+}
+
+/* The upstream's state */
+
+void
+vadm_relay_set_state(VadmRelay *relay, VadmUpstreamState state)
+{
+    if (relay->state == state)
+        return;
+    relay->state = state;
+    vadm_server_set_upstream_state(relay->server, state);
+}
+
+int
+vadm_relay_socket(const char *path, GError **error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd, rc;
+
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        vadm_error_set_errno(error, ENAMETOOLONG, "Failed to connect socket to '%s'", path);
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        vadm_error_set_errno(error, errno, "Failed to create a socket for '%s'", path);
+        return -1;
+    }
+    do
+        rc = connect(fd, (struct sockaddr *)&address, sizeof(address));
+    while (rc < 0 && errno == EINTR);
+    if (rc == 0)
+        return fd;
+    vadm_error_set_errno(error, errno, "Failed to connect socket to '%s'", path);
+    close(fd);
+    return -1;
+}
+
+/* A connection that ends may have been ended for its own sake, by an administrator: only a
+ * socket that nobody listens on says that the daemon is gone. */
+static gboolean
+vadm_relay_probe_now(gpointer user)
+{
+    VadmRelay *relay = user;
+    g_autoptr(GError) error = NULL;
+    int fd = vadm_relay_socket(relay->probe_path, &error);
+
+    if (fd >= 0)
+        close(fd);
+    else if (vadm_error_get_errno(error) != EAGAIN)
+        vadm_relay_set_state(relay, VADM_UPSTREAM_UNREACHABLE);
+    vadm_relay_clear_probe(relay);
+    return G_SOURCE_REMOVE;
+}
+
+void
+vadm_relay_probe_soon(VadmRelay *relay, const char *path)
+{
+    if (relay->probe || relay->state == VADM_UPSTREAM_UNREACHABLE)
+        return;
+    relay->probe_path = g_strdup(path);
+    relay->probe = g_timeout_source_new(VADM_RELAY_PROBE_MS);
+    g_source_set_callback(relay->probe, vadm_relay_probe_now, relay, NULL);
+    g_source_attach(relay->probe, relay->context);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Between server.c, client.c, daemon.c and their test. */
+#ifndef VADM_DAEMON_SERVER_PRIVATE_H
+#define VADM_DAEMON_SERVER_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "common/lock.h"
+#include "daemon/client-private.h"
+#include "daemon/limit.h"
+#include "daemon/server.h"
+#include "daemon/service.h"
+
+struct _VadmServer {
+    /* Constant. */
+    VadmDaemon *daemon;
+    const VadmServerConfig *config; /* as at start; the daemon holds it */
+    VadmPool *pool;
+    VadmProgram *program;
+    GPtrArray *services; /* of VadmService; in the order of lvaServiceIndex */
+
+    /* Any thread. */
+    atomic_uint requests_max;
+    atomic_uint_fast64_t requests_delayed;
+    atomic_int upstream_state;
+
+    VadmMutex lock; /* leaf but for the clients' identities, which have no lock of their own */
+    VadmCond named; /* some client's identity has got its names */
+    /* Under lock. */
+    GTree *clients; /* lvaClientIndex -> VadmClient, which the tree holds a reference of */
+    guint64 last_id;
+    guint32 unauth;
+    VadmServerLimits limits;
+    VadmLimit clients_limit, unauth_limit;
+    guint64 accepted;
+    guint32 auth_failures;
+
+    /* Main thread. */
+    gboolean listening; /* accepting, as far as the limits allow */
+    gboolean stopped_pool; /* by whoever stops it: then its threads are gone */
+};
+
+/**
+ * vadm_server_new:
+ * @config: borrowed for the server's life
+ *
+ * Starts the worker pool. Returns: (transfer full) (nullable). Main thread, like all here.
+ */
+VadmServer *vadm_server_new(VadmDaemon *daemon, const VadmServerConfig *config,
+                            GMainContext *context, GError **error);
+void vadm_server_take_program(VadmServer *server, VadmProgram *program);
+/** vadm_server_free: after the pool has stopped and all clients are closed. */
+void vadm_server_free(VadmServer *server);
+
+gboolean vadm_server_listen(VadmServer *server, GError **error);
+/** vadm_server_start: begins to accept. */
+void vadm_server_start(VadmServer *server);
+/** vadm_server_stop_listening: closes and unlinks the sockets. */
+void vadm_server_stop_listening(VadmServer *server);
+
+/** vadm_server_remove_client: @client has been closed. */
+void vadm_server_remove_client(VadmServer *server, VadmClient *client);
+/** vadm_server_set_authenticated: @client does not count as unauthenticated any more. */
+void vadm_server_set_authenticated(VadmServer *server, VadmClient *client);
+/** vadm_server_set_names: @named: the identity that was looked up, with names. Any thread. */
+void vadm_server_set_names(VadmServer *server, VadmClient *client, const VadmIdentity *named);
+
+/** vadm_server_preset_id: the next client gets @last_id + 1. For tests of the wrap at 2^32. */
+void vadm_server_preset_id(VadmServer *server, guint64 last_id);
+
+#endif

@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h> /* struct ucred */
+
+#include "daemon/server-private.h"
+
+#include <gio/gunixconnection.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/daemon-private.h"
+
+#define VADM_LOG_CATEGORY "daemon.server"
+#include "common/log.h"
+
+/* Longest security context that is asked for; the kernel's are a page at most. */
+#define VADM_SERVER_CONTEXT_MAX 4096u
+
+const char *
+vadm_server_get_name(const VadmServer *server)
+{
+    return server->config->name;
+}
+
+guint32
+vadm_server_get_index(const VadmServer *server)
+{
+    return server->config->index;
+}
+
+VadmDaemon *
+vadm_server_get_daemon(const VadmServer *server)
+{
+    return server->daemon;
+}
+
+VadmPool *
+vadm_server_get_pool(const VadmServer *server)
+{
+    return server->pool;
+}
+
+const VadmServerConfig *
+vadm_server_get_config(const VadmServer *server)
+{
+    return server->config;
+}
+
+/* Limits and accepting */
+
+/* Under lock: after each change of a number of clients or a limit. */
+static void
+vadm_server_update_limits(VadmServer *server)
+{
+    const VadmServerLimits *limits = &server->limits;
+    guint32 clients = (guint32)g_tree_nnodes(server->clients);
+
+    vadm_limit_update(&server->clients_limit, clients, limits->clients_max,
+                      limits->clients_high_percent, VADM_LIMIT_ZERO_IS_FULL);
+    vadm_limit_update(&server->unauth_limit, server->unauth, limits->clients_unauth_max, 0,
+                      VADM_LIMIT_ZERO_IS_NONE);
+}
+
+static gboolean
+vadm_server_has_room(VadmServer *server)
+{
+    VADM_LOCK_SCOPE(&server->lock);
+    return vadm_limit_has_room((guint32)g_tree_nnodes(server->clients), server->limits.clients_max,
+                               VADM_LIMIT_ZERO_IS_FULL) &&
+           vadm_limit_has_room(server->unauth, server->limits.clients_unauth_max,
+                               VADM_LIMIT_ZERO_IS_NONE);
+}
+
+/* Main thread. A full server refuses nobody: connections wait in the kernel's backlog. */
+static void
+vadm_server_update_accepting(VadmServer *server)
+{
+    gboolean accepting = server->listening && vadm_server_has_room(server);
+
+    for (guint i = 0; i < server->services->len; i++)
+        vadm_service_set_accepting(g_ptr_array_index(server->services, i), accepting);
+}
+
+static void
+vadm_server_limits_changed(gpointer data)
+{
+    VadmServer *server = data;
+    g_autoptr(GPtrArray) clients = vadm_server_list_clients(server);
+
+    vadm_server_update_accepting(server);
+    for (guint i = 0; i < clients->len; i++)
+        vadm_client_pump(g_ptr_array_index(clients, i));
+}
+
+void
+vadm_server_set_limits(VadmServer *server, const VadmServerLimits *limits)
+{
+    vadm_mutex_lock(&server->lock);
+    server->limits = *limits;
+    vadm_server_update_limits(server);
+    atomic_store(&server->requests_max, limits->client_requests_max);
+    vadm_mutex_unlock(&server->lock);
+    vadm_mailbox_post(vadm_daemon_get_mailbox(server->daemon), vadm_server_limits_changed, server,
+                      NULL);
+}
+
+/* Who comes */
+
+static char *
+vadm_server_peer_context(int fd)
+{
+    char context[VADM_SERVER_CONTEXT_MAX + 1];
+    socklen_t length = VADM_SERVER_CONTEXT_MAX;
+
+    /* ENOPROTOOPT: no security module that labels sockets */
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERSEC, context, &length) < 0)
+        return g_strdup("");
+    context[length] = '\0'; /* modules differ in whether they count one */
+    return g_utf8_make_valid(context, -1);
+}
+
+static VadmIdentity *
+vadm_server_peer_identity(int fd)
+{
+    VadmIdentity *identity = vadm_identity_new();
+    struct ucred peer;
+    socklen_t length = sizeof(peer);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+        return identity;
+    identity->local = TRUE;
+    identity->uid = peer.uid;
+    identity->gid = peer.gid;
+    identity->pid = (guint32)peer.pid;
+    g_free(identity->selinux_context);
+    identity->selinux_context = vadm_server_peer_context(fd);
+    return identity;
+}
+
+/* Who administers a daemon may do what the daemon may do: root, and the daemon's own user. The
+ * mode of the socket is not enough, since a descriptor can be handed on. */
+static gboolean
+vadm_server_may_enter(VadmServer *server, const VadmIdentity *identity)
+{
+    if (server->config->program != VADM_PROGRAM_ADMIN)
+        return TRUE;
+    return identity->local && (identity->uid == 0 || identity->uid == geteuid());
+}
+
+static guint64
+vadm_server_next_id(VadmServer *server)
+{
+    VADM_LOCK_SCOPE(&server->lock);
+    return ++server->last_id;
+}
+
+static void
+vadm_server_refuse(VadmServer *server, const VadmIdentity *identity)
+{
+    VADM_WARN("operation forbidden: Disallowing client %u with uid %u", identity->pid,
+              identity->uid);
+    VADM_LOCK_SCOPE(&server->lock);
+    server->auth_failures++;
+}
+
+/* The low 32 bits of the id; an id whose bits are 0, or in use by a client from 2^32 ids ago,
+ * gets the next free number. Main thread, which alone inserts. */
+static guint32
+vadm_server_free_index(VadmServer *server, guint64 id)
+{
+    guint32 index = (guint32)id;
+
+    VADM_LOCK_SCOPE(&server->lock);
+    while (index == 0 || g_tree_lookup(server->clients, GUINT_TO_POINTER(index)))
+        index++;
+    return index;
+}
+
+static void
+vadm_server_insert(VadmServer *server, VadmClient *client)
+{
+    VADM_LOCK_SCOPE(&server->lock);
+    g_tree_insert(server->clients, GUINT_TO_POINTER(client->index), vadm_client_ref(client));
+    server->accepted++;
+    if (!client->authenticated)
+        server->unauth++;
+    vadm_server_update_limits(server);
+}
+
+static GIOStream *
+vadm_server_make_stream(int fd, GError **error)
+{
+    g_autoptr(GSocket) socket = g_socket_new_from_fd(fd, error);
+
+    if (!socket) {
+        close(fd);
+        return NULL;
+    }
+    g_socket_set_blocking(socket, FALSE);
+    return G_IO_STREAM(g_socket_connection_factory_create_connection(socket));
+}
+
+typedef struct {
+    VadmServer *server;
+    VadmClient *client;
+} VadmNaming;
+
+static void
+vadm_naming_done(VadmIdentity *named, gpointer user)
+{
+    VadmNaming *naming = user;
+
+    vadm_server_set_names(naming->server, naming->client, named);
+}
+
+static void
+vadm_naming_free(gpointer user)
+{
+    VadmNaming *naming = user;
+
+    vadm_client_unref(naming->client);
+    g_free(naming);
+}
+
+static void
+vadm_server_name_client(VadmServer *server, VadmClient *client, VadmIdentity *identity)
+{
+    VadmNaming *naming = g_new(VadmNaming, 1);
+
+    naming->server = server;
+    naming->client = vadm_client_ref(client);
+    vadm_resolver_look_up(vadm_daemon_get_resolver(server->daemon), identity, vadm_naming_done,
+                          naming, vadm_naming_free);
+}
+
+static void
+vadm_server_admit(VadmServer *server, const VadmListenConfig *listen, guint64 id,
+                  VadmIdentity *identity, GIOStream *stream)
+{
+    VadmClientInit init = {
+        .id = id,
+        .index = vadm_server_free_index(server, id),
+        .transport = listen->transport,
+        .readonly = listen->readonly,
+        .authenticated = listen->auth == VADM_AUTH_NONE,
+        .identity = vadm_identity_ref(identity),
+    };
+    g_autoptr(VadmClient) client = vadm_client_new(server, stream, &init);
+    g_autofree char *peer = vadm_identity_peer(identity, init.transport);
+
+    VADM_INFO("Client %" G_GUINT64_FORMAT " of server '%s' connected: %s", id, server->config->name,
+              peer);
+    vadm_server_insert(server, client);
+    vadm_daemon_client_came(server->daemon);
+    vadm_server_name_client(server, client, identity);
+    vadm_client_start(client);
+    vadm_server_update_accepting(server);
+}
+
+static void
+vadm_server_accepted(VadmService *service, int fd, gpointer user)
+{
+    VadmServer *server = user;
+    guint64 id = vadm_server_next_id(server);
+    g_autoptr(VadmIdentity) identity = vadm_server_peer_identity(fd);
+    g_autoptr(GIOStream) stream = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (!vadm_server_may_enter(server, identity)) {
+        vadm_server_refuse(server, identity);
+        close(fd);
+        return;
+    }
+    stream = vadm_server_make_stream(fd, &error);
+    if (!stream) {
+        VADM_ERR("Dropping client %" G_GUINT64_FORMAT " of server '%s': %s", id,
+                 server->config->name, error->message);
+        return;
+    }
+    vadm_server_admit(server, vadm_service_get_config(service), id, identity, stream);
+}
+
+void
+vadm_server_remove_client(VadmServer *server, VadmClient *client)
+{
+    vadm_mutex_lock(&server->lock);
+    if (!client->authenticated)
+        server->unauth--;
+    /* gives up the tree's reference; the caller has one */
+    g_tree_remove(server->clients, GUINT_TO_POINTER(client->index));
+    vadm_server_update_limits(server);
+    vadm_mutex_unlock(&server->lock);
+    vadm_server_update_accepting(server);
+    for (guint i = 0; i < server->services->len; i++)
+        vadm_service_retry(g_ptr_array_index(server->services, i));
+}
+
+void
+vadm_server_set_authenticated(VadmServer *server, VadmClient *client)
+{
+    vadm_mutex_lock(&server->lock);
+    if (!client->authenticated && !vadm_client_is_closed(client))
+        server->unauth--;
+    client->authenticated = TRUE;
+    vadm_server_update_limits(server);
+    vadm_mutex_unlock(&server->lock);
+    vadm_server_update_accepting(server);
+}
+
+/* Into what is known by now, not what was known when the look-up began. */
+void
+vadm_server_set_names(VadmServer *server, VadmClient *client, const VadmIdentity *named)
+{
+    VadmIdentity *merged;
+
+    VADM_LOCK_SCOPE(&server->lock);
+    merged = vadm_identity_copy(client->identity);
+    g_free(merged->user_name);
+    g_free(merged->group_name);
+    merged->user_name = g_strdup(named->user_name);
+    merged->group_name = g_strdup(named->group_name);
+    merged->named = TRUE;
+    vadm_identity_unref(client->identity);
+    client->identity = merged;
+    vadm_cond_broadcast(&server->named);
+}
+
+/* Finding clients */
+
+VadmClient *
+vadm_server_find_client(VadmServer *server, VadmMatch match, guint32 index)
+{
+    gpointer key = GUINT_TO_POINTER(index);
+    VadmClient *client = NULL;
+
+    VADM_LOCK_SCOPE(&server->lock);
+    if (match == VADM_MATCH_EQ) {
+        client = g_tree_lookup(server->clients, key);
+    } else {
+        GTreeNode *node = g_tree_upper_bound(server->clients, key);
+
+        client = node ? g_tree_node_value(node) : NULL;
+    }
+    return client ? vadm_client_ref(client) : NULL;
+}
+
+/* The index is the id's low bits except for the few that had to make way. */
+VadmClient *
+vadm_server_lookup_client(VadmServer *server, guint64 id)
+{
+    VadmClient *client;
+
+    VADM_LOCK_SCOPE(&server->lock);
+    client = g_tree_lookup(server->clients, GUINT_TO_POINTER((guint32)id));
+    if (client && client->id == id)
+        return vadm_client_ref(client);
+    if (server->last_id <= G_MAXUINT32)
+        return NULL;
+    for (GTreeNode *node = g_tree_node_first(server->clients); node;
+         node = g_tree_node_next(node)) {
+        client = g_tree_node_value(node);
+        if (client->id == id)
+            return vadm_client_ref(client);
+    }
+    return NULL;
+}
+
+static gint
+vadm_server_compare_ids(gconstpointer a, gconstpointer b)
+{
+    const VadmClient *one = *(VadmClient *const *)a;
+    const VadmClient *two = *(VadmClient *const *)b;
+
+    return one->id < two->id ? -1 : one->id > two->id;
+}
+
+static void
+vadm_server_release_client(gpointer client)
+{
+    vadm_client_unref(client);
+}
+
+GPtrArray *
+vadm_server_list_clients(VadmServer *server)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func(vadm_server_release_client);
+
+    vadm_mutex_lock(&server->lock);
+    for (GTreeNode *node = g_tree_node_first(server->clients); node; node = g_tree_node_next(node))
+        g_ptr_array_add(list, vadm_client_ref(g_tree_node_value(node)));
+    vadm_mutex_unlock(&server->lock);
+    g_ptr_array_sort(list, vadm_server_compare_ids);
+    return list;
+}
+
+guint32
+vadm_server_count_clients(VadmServer *server)
+{
+    VADM_LOCK_SCOPE(&server->lock);
+    return (guint32)g_tree_nnodes(server->clients);
+}
+
+void
+vadm_server_preset_id(VadmServer *server, guint64 last_id)
+{
+    VADM_LOCK_SCOPE(&server->lock);
+    server->last_id = last_id;
+}
+
+/* Rows */
+
+static void
+vadm_server_fill_clients(VadmServer *server, VadmServerRow *row)
+{
+    VADM_LOCK_SCOPE(&server->lock);
+    row->clients_current = (guint32)g_tree_nnodes(server->clients);
+    row->clients_unauth_current = server->unauth;
+    row->clients_state = server->clients_limit.state;
+    row->clients_unauth_state = server->unauth_limit.state;
+    row->clients_accepted = server->accepted;
+    row->clients_full_events = server->clients_limit.full_events;
+    row->auth_failures = server->auth_failures;
+    row->client_requests_delayed = atomic_load(&server->requests_delayed);
+}
+
+static void
+vadm_server_fill_jobs(VadmServer *server, VadmServerRow *row)
+{
+    VadmPoolStats stats;
+
+    vadm_pool_get_stats(server->pool, &stats);
+    row->workers_current = stats.current;
+    row->workers_free = stats.free;
+    row->job_queue_depth = stats.queue_depth;
+    row->jobs_done = stats.done;
+    row->jobs_failed = stats.failed;
+    row->job_wait_time = stats.wait_time;
+    row->job_run_time = stats.run_time;
+}
+
+void
+vadm_server_fill_row(VadmServer *server, const VadmServerConfig *config, VadmServerRow *row)
+{
+    const VadmServerLimits *limits = &config->limits;
+
+    *row = (VadmServerRow){
+        .index = config->index,
+        .name = config->name,
+        .workers_min = limits->workers_min,
+        .workers_max = limits->workers_max,
+        .workers_priority = limits->workers_priority,
+        .clients_max = limits->clients_max,
+        .clients_unauth_max = limits->clients_unauth_max,
+        .clients_high_percent = limits->clients_high_percent,
+        .client_requests_max = limits->client_requests_max,
+        .upstream_state = (VadmUpstreamState)atomic_load(&server->upstream_state),
+    };
+    vadm_server_fill_clients(server, row);
+    vadm_server_fill_jobs(server, row);
+}
+
+guint32
+vadm_server_count_services(const VadmServer *server)
+{
+    return server->services->len;
+}
+
+gboolean
+vadm_server_fill_service(VadmServer *server, guint32 index, VadmServiceRow *row)
+{
+    const VadmListenConfig *listen;
+    VadmService *service;
+
+    if (index < 1 || index > server->services->len)
+        return FALSE;
+    service = g_ptr_array_index(server->services, index - 1);
+    listen = vadm_service_get_config(service);
+    *row = (VadmServiceRow){
+        .server = server->config->index,
+        .index = index,
+        .transport = listen->transport,
+        .listen = listen->text,
+        .readonly = listen->readonly,
+        .auth = listen->auth,
+        .accepting = vadm_service_is_accepting(service),
+    };
+    return TRUE;
+}
+
+void
+vadm_server_set_upstream_state(VadmServer *server, VadmUpstreamState state)
+{
+    atomic_store(&server->upstream_state, (int)state);
+}
+
+/* Life */
+
+static gint
+vadm_server_compare_indexes(gconstpointer a, gconstpointer b, gpointer user)
+{
+    guint one = GPOINTER_TO_UINT(a), two = GPOINTER_TO_UINT(b);
+
+    (void)user;
+    return one < two ? -1 : one > two;
+}
+
+static void
+vadm_server_release_service(gpointer service)
+{
+    vadm_service_free(service);
+}
+
+static void
+vadm_server_add_services(VadmServer *server, GMainContext *context)
+{
+    const VadmServerConfig *config = server->config;
+
+    for (guint i = 0; i < config->listens->len; i++) {
+        const VadmListenConfig *listen = g_ptr_array_index(config->listens, i);
+        VadmServiceAccess access = {
+            .mode = listen->readonly ? config->socket_mode_ro : config->socket_mode,
+            .gid = config->socket_gid,
+            .backlog = config->max_queued_clients,
+        };
+
+        if (config->program == VADM_PROGRAM_ADMIN) {
+            access.mode = 0600;
+            access.gid = (gid_t)-1;
+        }
+        g_ptr_array_add(server->services,
+                        vadm_service_new(listen, &access, context, vadm_server_accepted, server));
+    }
+}
+
+VadmServer *
+vadm_server_new(VadmDaemon *daemon, const VadmServerConfig *config, GMainContext *context,
+                GError **error)
+{
+    const VadmServerLimits *limits = &config->limits;
+    VadmPoolLimits workers = {limits->workers_min, limits->workers_max, limits->workers_priority};
+    VadmPool *pool = vadm_pool_new(config->name, &workers, error);
+    VadmServer *server;
+
+    if (!pool)
+        return NULL;
+    server = g_new0(VadmServer, 1);
+    server->daemon = daemon;
+    server->config = config;
+    server->pool = pool;
+    server->limits = *limits;
+    server->services = g_ptr_array_new_with_free_func(vadm_server_release_service);
+    server->clients =
+        g_tree_new_full(vadm_server_compare_indexes, NULL, NULL, vadm_server_release_client);
+    vadm_mutex_init(&server->lock);
+    vadm_cond_init(&server->named);
+    vadm_limit_init(&server->clients_limit);
+    vadm_limit_init(&server->unauth_limit);
+    vadm_server_update_limits(server);
+    atomic_init(&server->requests_max, limits->client_requests_max);
+    atomic_init(&server->requests_delayed, 0);
+    atomic_init(&server->upstream_state, VADM_UPSTREAM_NONE);
+    vadm_server_add_services(server, context);
+    return server;
+}
+
+void
+vadm_server_take_program(VadmServer *server, VadmProgram *program)
+{
+    server->program = program;
+}
+
+void
+vadm_server_free(VadmServer *server)
+{
+    if (!server)
+        return;
+    g_ptr_array_unref(server->services);
+    if (server->program)
+        server->program->class->free(server->program);
+    if (server->stopped_pool)
+        vadm_pool_free(server->pool);
+    g_tree_unref(server->clients);
+    vadm_cond_clear(&server->named);
+    vadm_mutex_clear(&server->lock);
+    g_free(server);
+}
+
+gboolean
+vadm_server_listen(VadmServer *server, GError **error)
+{
+    for (guint i = 0; i < server->services->len; i++)
+        if (!vadm_service_listen(g_ptr_array_index(server->services, i), error))
+            return FALSE;
+    return TRUE;
+}
+
+void
+vadm_server_start(VadmServer *server)
+{
+    server->listening = TRUE;
+    vadm_server_update_accepting(server);
+}
+
+void
+vadm_server_stop_listening(VadmServer *server)
+{
+    server->listening = FALSE;
+    for (guint i = 0; i < server->services->len; i++)
+        vadm_service_stop(g_ptr_array_index(server->services, i));
+}
