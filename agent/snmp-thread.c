@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Calls net-snmp; docs/agent.md tells why each of its settings is made. */
-#define _GNU_SOURCE /* pthread_setname_np */
 #include "agent/snmp-thread.h"
 
 #include <errno.h>
