@@ -34,3 +34,11 @@ tests_unit_test_rpc_keepalive_LDADD = $(RPC_TEST_LIBS)
 tests_unit_test_rpc_message_SOURCES = tests/unit/test-rpc-message.c tests/unit/test-rpc-data.h
 tests_unit_test_rpc_message_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rpc_message_LDADD = $(RPC_TEST_LIBS)
+
+# The fuzz target, run for a bounded while on mutations of the captured traffic.
+check_PROGRAMS += tests/fuzz/fuzz-rpc
+TESTS += tests/fuzz/fuzz-rpc
+tests_fuzz_fuzz_rpc_SOURCES = tests/fuzz/fuzz-rpc.c tests/fuzz/fuzz-main.c \
+	tests/unit/test-rpc-data.h
+tests_fuzz_fuzz_rpc_CFLAGS = $(UNIT_CFLAGS)
+tests_fuzz_fuzz_rpc_LDADD = $(RPC_TEST_LIBS)
