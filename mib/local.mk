@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Everything that carries an OID is generated from the one MIB source and the one root.
 MIB_SOURCE = mib/LIBVIRT-ADMIN-MIB.txt.in
-MIB_GENERATED = mib/LIBVIRT-ADMIN-MIB.txt mib/lva-mib.h mib/lva-objects.inc mib/lva-names.sed
+MIB_GENERATED = mib/LIBVIRT-ADMIN-MIB.txt mib/lva-mib.h mib/lva-objects.inc mib/lva-names.sed \
+	mib/lva-oids.txt
 EXTRA_DIST += $(MIB_SOURCE) mib/mkmib.pl
 BUILT_SOURCES += $(MIB_GENERATED)
 CLEANFILES += $(MIB_GENERATED)
@@ -9,15 +10,18 @@ CLEANFILES += $(MIB_GENERATED)
 mibdir = $(datadir)/snmp/mibs
 nodist_mib_DATA = mib/LIBVIRT-ADMIN-MIB.txt
 
-mib/LIBVIRT-ADMIN-MIB.txt: $(MIB_SOURCE) mib/mkmib.pl Makefile
-	$(AM_V_GEN)$(MKDIR_P) mib && \
-	$(PERL) $(srcdir)/mib/mkmib.pl --root=$(MIB_ROOT) --mib $(srcdir)/$(MIB_SOURCE) >$@.tmp && mv $@.tmp $@
-mib/lva-mib.h: $(MIB_SOURCE) mib/mkmib.pl Makefile
-	$(AM_V_GEN)$(MKDIR_P) mib && \
-	$(PERL) $(srcdir)/mib/mkmib.pl --root=$(MIB_ROOT) --header $(srcdir)/$(MIB_SOURCE) >$@.tmp && mv $@.tmp $@
-mib/lva-objects.inc: $(MIB_SOURCE) mib/mkmib.pl Makefile
-	$(AM_V_GEN)$(MKDIR_P) mib && \
-	$(PERL) $(srcdir)/mib/mkmib.pl --root=$(MIB_ROOT) --objects $(srcdir)/$(MIB_SOURCE) >$@.tmp && mv $@.tmp $@
-mib/lva-names.sed: $(MIB_SOURCE) mib/mkmib.pl Makefile
-	$(AM_V_GEN)$(MKDIR_P) mib && \
-	$(PERL) $(srcdir)/mib/mkmib.pl --root=$(MIB_ROOT) --names $(srcdir)/$(MIB_SOURCE) >$@.tmp && mv $@.tmp $@
+# The root is in Makefile: a new one makes all anew. A failed run leaves no result behind.
+MKMIB = $(PERL) $(srcdir)/mib/mkmib.pl --root=$(MIB_ROOT)
+MKMIB_DEPS = $(MIB_SOURCE) mib/mkmib.pl Makefile
+
+mib/LIBVIRT-ADMIN-MIB.txt: $(MKMIB_DEPS)
+	$(AM_V_GEN)$(MKDIR_P) mib && $(MKMIB) --mib $(srcdir)/$(MIB_SOURCE) >$@.tmp && mv $@.tmp $@
+mib/lva-mib.h: $(MKMIB_DEPS)
+	$(AM_V_GEN)$(MKDIR_P) mib && $(MKMIB) --header $(srcdir)/$(MIB_SOURCE) >$@.tmp && mv $@.tmp $@
+mib/lva-objects.inc: $(MKMIB_DEPS)
+	$(AM_V_GEN)$(MKDIR_P) mib && $(MKMIB) --objects $(srcdir)/$(MIB_SOURCE) >$@.tmp && mv $@.tmp $@
+mib/lva-names.sed: $(MKMIB_DEPS)
+	$(AM_V_GEN)$(MKDIR_P) mib && $(MKMIB) --names $(srcdir)/$(MIB_SOURCE) >$@.tmp && mv $@.tmp $@
+mib/lva-oids.txt: $(MKMIB_DEPS)
+	$(AM_V_GEN)$(MKDIR_P) mib && $(MKMIB) --oids $(srcdir)/$(MIB_SOURCE) >$@.tmp && mv $@.tmp $@
+CLEANFILES += mib/*.tmp

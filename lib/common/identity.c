@@ -20,14 +20,14 @@ vadm_identity_new(void)
 VadmIdentity *
 vadm_identity_ref(VadmIdentity *identity)
 {
-    g_atomic_ref_count_inc(&identity->refs);
+    g_atomic_int_inc(&identity->refs);
     return identity;
 }
 
 void
 vadm_identity_unref(VadmIdentity *identity)
 {
-    if (!identity || !g_atomic_ref_count_dec(&identity->refs))
+    if (!identity || !g_atomic_int_dec_and_test(&identity->refs))
         return;
     g_free(identity->user_name);
     g_free(identity->group_name);
@@ -41,10 +41,16 @@ vadm_identity_unref(VadmIdentity *identity)
 VadmIdentity *
 vadm_identity_copy(const VadmIdentity *identity)
 {
-    VadmIdentity *copy = g_new(VadmIdentity, 1);
+    VadmIdentity *copy = g_new0(VadmIdentity, 1);
 
-    *copy = *identity;
+    /* field by field: others may count the original's references meanwhile */
     g_atomic_ref_count_init(&copy->refs);
+    copy->local = identity->local;
+    copy->uid = identity->uid;
+    copy->gid = identity->gid;
+    copy->pid = identity->pid;
+    copy->named = identity->named;
+    copy->address = identity->address;
     copy->user_name = g_strdup(identity->user_name);
     copy->group_name = g_strdup(identity->group_name);
     copy->selinux_context = g_strdup(identity->selinux_context);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * pthread mutexes and conditions under a thin cover. GLib's own are futexes that
- * ThreadSanitizer does not see, so it would report races that are none.
+ * ThreadSanitizer does not see, so it would report races that are none. For the same reason
+ * reference counts are counted by g_atomic_int_inc() and g_atomic_int_dec_and_test(), which are
+ * compiled into the caller, not by the functions of gatomicrefcount.
  */
 #ifndef VADM_COMMON_LOCK_H
 #define VADM_COMMON_LOCK_H

@@ -68,14 +68,14 @@ vadm_mailbox_new(GMainContext *context)
 VadmMailbox *
 vadm_mailbox_ref(VadmMailbox *mailbox)
 {
-    g_atomic_ref_count_inc(&mailbox->refs);
+    g_atomic_int_inc(&mailbox->refs);
     return mailbox;
 }
 
 void
 vadm_mailbox_unref(VadmMailbox *mailbox)
 {
-    if (!g_atomic_ref_count_dec(&mailbox->refs))
+    if (!g_atomic_int_dec_and_test(&mailbox->refs))
         return;
     vadm_mailbox_close(mailbox);
     g_array_unref(mailbox->waiting);

@@ -20,7 +20,7 @@ G_STATIC_ASSERT(G_N_ELEMENTS(vadm_client_reasons) == VADM_DISCONNECT_UNKNOWN + 1
 VadmClient *
 vadm_client_ref(VadmClient *client)
 {
-    g_atomic_ref_count_inc(&client->refs);
+    g_atomic_int_inc(&client->refs);
     return client;
 }
 
@@ -40,7 +40,7 @@ vadm_client_free(gpointer data)
 void
 vadm_client_unref(VadmClient *client)
 {
-    if (!client || !g_atomic_ref_count_dec(&client->refs))
+    if (!client || !g_atomic_int_dec_and_test(&client->refs))
         return;
     if (client->program_data_destroy)
         vadm_mailbox_post(vadm_daemon_get_mailbox(client->server->daemon), vadm_client_free, client,

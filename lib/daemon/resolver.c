@@ -66,7 +66,7 @@ vadm_lookup_free(VadmLookup *lookup)
 static void
 vadm_resolver_unref(VadmResolver *resolver)
 {
-    if (!g_atomic_ref_count_dec(&resolver->refs))
+    if (!g_atomic_int_dec_and_test(&resolver->refs))
         return;
     g_queue_free(resolver->waiting);
     g_hash_table_unref(resolver->users);
@@ -249,7 +249,7 @@ vadm_resolver_new_full(const VadmNameService *names)
     vadm_mutex_init(&resolver->lock);
     vadm_cond_init(&resolver->wake);
     vadm_cond_init(&resolver->delivered);
-    g_atomic_ref_count_inc(&resolver->refs);
+    g_atomic_int_inc(&resolver->refs);
     rc = pthread_create(&resolver->thread, NULL, vadm_resolver_run, resolver);
     resolver->has_thread = rc == 0;
     if (rc != 0) {

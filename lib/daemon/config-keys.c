@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The keys of the configuration file: one table, and how each kind of value is read and written.
+ * A key is added here, in the struct and its default (config.c), and in docs/configuration.md.
+ */
+#include <grp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/config-private.h"
+
+#define DAEMON(key, kind, member, min, max)                                                        \
+    {                                                                                              \
+        VADM_GROUP_DAEMON, key, kind, offsetof(VadmConfig, member), min, max, VADM_FIELD_NONE,     \
+            FALSE                                                                                  \
+    }
+#define LOG(key, kind, member, min, max, field, runtime)                                           \
+    {                                                                                              \
+        VADM_GROUP_LOG, key, kind, offsetof(VadmConfig, member), min, max, field, runtime          \
+    }
+#define SNMP(key, kind, member, min, max)                                                          \
+    {                                                                                              \
+        VADM_GROUP_SNMP, key, kind, offsetof(VadmConfig, member), min, max, VADM_FIELD_NONE, FALSE \
+    }
+/* Runtime for a reload, but the agent's in a SET: no field of the daemon's. */
+#define NOTIFY(key, kind, member, min, max)                                                        \
+    {                                                                                              \
+        VADM_GROUP_NOTIFY, key, kind, offsetof(VadmConfig, member), min, max, VADM_FIELD_NONE,     \
+            TRUE                                                                                   \
+    }
+#define SERVER(key, kind, member, min, max)                                                        \
+    {                                                                                              \
+        VADM_GROUP_SERVER, key, kind, offsetof(VadmServerConfig, member), min, max,                \
+            VADM_FIELD_NONE, FALSE                                                                 \
+    }
+#define LIMIT(key, member, min, max, field)                                                        \
+    {                                                                                              \
+        VADM_GROUP_SERVER, key, VADM_KEY_UINT, offsetof(VadmServerConfig, limits.member), min,     \
+            max, VADM_FIELD_SERVER_##field, TRUE                                                   \
+    }
+#define UNAVAILABLE(key)                                                                           \
+    {                                                                                              \
+        VADM_GROUP_SERVER, key, VADM_KEY_UNAVAILABLE, 0, 0, 0, VADM_FIELD_NONE, FALSE              \
+    }
+
+/* runtime_dir stands before all that is relative to it. */
+static const VadmConfigKey keys[] = {
+    DAEMON("name", VADM_KEY_NAME, name, 1, 32),
+    DAEMON("runtime_dir", VADM_KEY_DIRECTORY, runtime_dir, 0, 0),
+    DAEMON("state_dir", VADM_KEY_DIRECTORY, state_dir, 0, 0),
+    DAEMON("shutdown_timeout", VADM_KEY_UINT, shutdown_timeout, 0, 3600),
+
+    LOG("level", VADM_KEY_UINT, log_level, VADM_LOG_DEBUG, VADM_LOG_ERROR, VADM_FIELD_LOG_LEVEL,
+        TRUE),
+    LOG("filters", VADM_KEY_TEXT, log_filters, 0, 0, VADM_FIELD_LOG_FILTERS, TRUE),
+    LOG("outputs", VADM_KEY_TEXT, log_outputs, 0, 0, VADM_FIELD_LOG_OUTPUTS, TRUE),
+    LOG("directories", VADM_KEY_DIRECTORIES, log_directories, 0, 0, VADM_FIELD_NONE, FALSE),
+
+    SNMP("enabled", VADM_KEY_BOOL, snmp_enabled, 0, 0),
+    SNMP("master", VADM_KEY_MASTER, snmp_master, 0, 0),
+    SNMP("context", VADM_KEY_CONTEXT, snmp_context, 0, 32),
+    SNMP("writable", VADM_KEY_BOOL, snmp_writable, 0, 0),
+    SNMP("retry_interval", VADM_KEY_UINT, snmp_retry_interval, 1, 3600),
+
+    NOTIFY("enable", VADM_KEY_BITS, notify_enable, 0, 0),
+    NOTIFY("min_interval", VADM_KEY_UINT, notify_min_interval, 0, 3600),
+
+    SERVER("index", VADM_KEY_UINT, index, 1, 65535),
+    SERVER("program", VADM_KEY_PROGRAM, program, 0, 0),
+    SERVER("upstream", VADM_KEY_UPSTREAM, upstream, 0, 0),
+    SERVER("upstream_ro", VADM_KEY_UPSTREAM, upstream_ro, 0, 0),
+    SERVER("listen", VADM_KEY_LISTEN, listens, 0, 0),
+    SERVER("socket_mode", VADM_KEY_MODE, socket_mode, 0, 0777),
+    SERVER("socket_mode_ro", VADM_KEY_MODE, socket_mode_ro, 0, 0777),
+    SERVER("socket_group", VADM_KEY_GID, socket_gid, 0, 0),
+    LIMIT("max_clients", clients_max, 0, VADM_CLIENTS_BOUND, CLIENTS_MAX),
+    SERVER("max_queued_clients", VADM_KEY_UINT, max_queued_clients, 1, 65535),
+    LIMIT("max_anonymous_clients", clients_unauth_max, 0, VADM_CLIENTS_BOUND, CLIENTS_UNAUTH_MAX),
+    LIMIT("max_client_requests", client_requests_max, 1, G_MAXUINT32, CLIENT_REQUESTS_MAX),
+    LIMIT("clients_high_percent", clients_high_percent, 0, 100, CLIENTS_HIGH_PERCENT),
+    LIMIT("min_workers", workers_min, 0, VADM_WORKERS_BOUND, WORKERS_MIN),
+    LIMIT("max_workers", workers_max, 1, VADM_WORKERS_BOUND, WORKERS_MAX),
+    LIMIT("prio_workers", workers_priority, 0, VADM_WORKERS_BOUND, WORKERS_PRIORITY),
+    SERVER("keepalive_interval", VADM_KEY_INTERVAL, keepalive_interval, 1, 86400),
+    SERVER("keepalive_count", VADM_KEY_UINT, keepalive_count, 0, 1000),
+    UNAVAILABLE("ca_file"),
+    UNAVAILABLE("cert_file"),
+    UNAVAILABLE("key_file"),
+    UNAVAILABLE("crl_file"),
+    UNAVAILABLE("tls_allowed_dn_list"),
+    {.name = NULL},
+};
+
+/* The bits of lvaNotifyEnable. */
+static const char *const notify_bits[] = {
+    "clientLimit", "unauthLimit", "clientHigh", "clientConnect", "clientDisconnect",
+    "workers",     "config",      "daemon",     "authFailure",   "upstream",
+};
+
+/* Where a listen may be; those but the first two come with TLS and SASL. */
+static const char *const listen_kinds[] = {
+    "unix", "unix-ro", "unix+sasl", "unix-ro+sasl", "tcp", "tcp+sasl", "tls", "tls+sasl",
+};
+
+const char *
+vadm_config_group_name(VadmConfigGroup group)
+{
+    static const char *const names[VADM_GROUP_LAST] = {"daemon", "log", "snmp", "notify", NULL};
+
+    return names[group];
+}
+
+const VadmConfigKey *
+vadm_config_keys(void)
+{
+    return keys;
+}
+
+const VadmConfigKey *
+vadm_config_find_key(VadmConfigGroup group, const char *name)
+{
+    for (const VadmConfigKey *key = keys; key->name; key++) {
+        if (key->group == group && g_str_equal(key->name, name))
+            return key;
+    }
+    return NULL;
+}
+
+const VadmConfigKey *
+vadm_config_find_field(VadmField field)
+{
+    for (const VadmConfigKey *key = keys; key->name; key++) {
+        if (field != VADM_FIELD_NONE && key->field == field)
+            return key;
+    }
+    return NULL;
+}
+
+static gboolean G_GNUC_PRINTF(2, 3) vadm_rule(GError **error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    if (error)
+        *error = g_error_new_valist(VADM_ERROR, VADM_ERROR_CONFIG, format, args);
+    va_end(args);
+    return FALSE;
+}
+
+static void
+vadm_take_string(char **member, char *value)
+{
+    g_free(*member);
+    *member = value;
+}
+
+static gboolean
+vadm_has_control(const char *text)
+{
+    for (; *text; text++) {
+        if (g_ascii_iscntrl(*text))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* One reader and one writer for each kind of key. */
+
+typedef struct {
+    const VadmConfig *config;
+    const VadmConfigKey *key;
+    GKeyFile *file;
+    const char *group;
+    gpointer member;
+} VadmKeyReader;
+
+static gboolean
+vadm_read_name(VadmKeyReader *reader, const char *text, GError **error)
+{
+    gsize length = strlen(text);
+
+    if (length < reader->key->min || length > reader->key->max)
+        return vadm_rule(error, "must have %u to %u octets", reader->key->min, reader->key->max);
+    if (vadm_has_control(text))
+        return vadm_rule(error, "must not have control characters");
+    vadm_take_string(reader->member, g_strdup(text));
+    return TRUE;
+}
+
+static gboolean
+vadm_read_text(VadmKeyReader *reader, const char *text, GError **error)
+{
+    (void)error;
+    vadm_take_string(reader->member, g_strdup(text));
+    return TRUE;
+}
+
+static gboolean
+vadm_read_directory(VadmKeyReader *reader, const char *text, GError **error)
+{
+    if (*text != '/')
+        return vadm_rule(error, "must be an absolute path");
+    vadm_take_string(reader->member, g_strdup(text));
+    return TRUE;
+}
+
+/* The elements of a list without blanks around them; empty ones are left out, so that a trailing
+ * ';' is harmless. */
+static char **
+vadm_read_list(VadmKeyReader *reader, GError **error)
+{
+    g_auto(GStrv) list =
+        g_key_file_get_string_list(reader->file, reader->group, reader->key->name, NULL, error);
+    g_autoptr(GStrvBuilder) builder = NULL;
+
+    if (!list)
+        return NULL;
+    builder = g_strv_builder_new();
+    for (char **element = list; *element; element++) {
+        if (*g_strstrip(*element))
+            g_strv_builder_add(builder, *element);
+    }
+    return g_strv_builder_end(builder);
+}
+
+static gboolean
+vadm_read_directories(VadmKeyReader *reader, const char *text, GError **error)
+{
+    g_auto(GStrv) list = vadm_read_list(reader, error);
+    char ***member = reader->member;
+
+    (void)text;
+    if (!list)
+        return FALSE;
+    for (char **element = list; *element; element++) {
+        if (**element != '/')
+            return vadm_rule(error, "'%s' must be an absolute path", *element);
+    }
+    g_strfreev(*member);
+    *member = g_steal_pointer(&list);
+    return TRUE;
+}
+
+static gboolean
+vadm_read_uint(VadmKeyReader *reader, const char *text, GError **error)
+{
+    guint64 number;
+
+    if (!g_ascii_string_to_unsigned(text, 10, reader->key->min, reader->key->max, &number, NULL))
+        return vadm_rule(error, "must be a number from %u to %u", reader->key->min,
+                         reader->key->max);
+    *(guint32 *)reader->member = (guint32)number;
+    return TRUE;
+}
+
+static gboolean
+vadm_read_interval(VadmKeyReader *reader, const char *text, GError **error)
+{
+    guint64 number;
+
+    if (g_str_equal(text, "-1")) {
+        *(gint32 *)reader->member = -1;
+        return TRUE;
+    }
+    if (!g_ascii_string_to_unsigned(text, 10, reader->key->min, reader->key->max, &number, NULL))
+        return vadm_rule(error, "must be -1 (never) or a number from %u to %u", reader->key->min,
+                         reader->key->max);
+    *(gint32 *)reader->member = (gint32)number;
+    return TRUE;
+}
+
+static gboolean
+vadm_read_bool(VadmKeyReader *reader, const char *text, GError **error)
+{
+    if (!g_str_equal(text, "true") && !g_str_equal(text, "false"))
+        return vadm_rule(error, "must be true or false");
+    *(gboolean *)reader->member = g_str_equal(text, "true");
+    return TRUE;
+}
+
+static gboolean
+vadm_read_mode(VadmKeyReader *reader, const char *text, GError **error)
+{
+    guint64 number;
+
+    if (!g_ascii_string_to_unsigned(text, 8, reader->key->min, reader->key->max, &number, NULL))
+        return vadm_rule(error, "must be an octal number from 0 to %o", reader->key->max);
+    *(mode_t *)reader->member = (mode_t)number;
+    return TRUE;
+}
+
+/* The buffer of getgr*_r() has no upper limit that the system would tell: a group can have
+ * thousands of members. Returns: 0 or an errno; *@found tells whether there is such a group. */
+static int
+vadm_find_group(const char *name, gid_t *gid, gboolean *found)
+{
+    int rc = ERANGE;
+
+    *found = FALSE;
+    for (gsize size = 4096; rc == ERANGE && size <= (1u << 24); size *= 2) {
+        g_autofree char *buffer = g_malloc(size);
+        struct group entry, *result = NULL;
+
+        rc = getgrnam_r(name, &entry, buffer, size, &result);
+        if (rc == 0 && result) {
+            *gid = result->gr_gid;
+            *found = TRUE;
+        }
+    }
+    return rc;
+}
+
+static char *
+vadm_group_to_text(gid_t gid)
+{
+    int rc = ERANGE;
+
+    for (gsize size = 4096; rc == ERANGE && size <= (1u << 24); size *= 2) {
+        g_autofree char *buffer = g_malloc(size);
+        struct group entry, *result = NULL;
+
+        rc = getgrgid_r(gid, &entry, buffer, size, &result);
+        if (rc == 0 && result)
+            return g_strdup(result->gr_name);
+    }
+    return g_strdup_printf("%u", gid);
+}
+
+static gboolean
+vadm_read_gid(VadmKeyReader *reader, const char *text, GError **error)
+{
+    gid_t gid = (gid_t)-1;
+    gboolean found = FALSE;
+    guint64 number;
+
+    if (*text) {
+        int rc = vadm_find_group(text, &gid, &found);
+
+        /* What vadm_group_to_text() writes for a group that has lost its name. */
+        if (!found && g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32 - 1, &number, NULL)) {
+            gid = (gid_t)number;
+            found = TRUE;
+        }
+        if (!found && rc != 0)
+            return vadm_rule(error, "cannot look up this group: %s", g_strerror(rc));
+        if (!found)
+            return vadm_rule(error, "there is no such group");
+    }
+    *(gid_t *)reader->member = gid;
+    return TRUE;
+}
+
+/* Loopback and a port that only root can have: anybody else's master would bypass VACM. */
+static gboolean
+vadm_is_tcp_master(const char *text)
+{
+    static const char *const hosts[] = {"tcp:127.0.0.1:", "tcp:[::1]:"};
+    guint64 port;
+
+    for (guint i = 0; i < G_N_ELEMENTS(hosts); i++) {
+        if (g_str_has_prefix(text, hosts[i]))
+            return g_ascii_string_to_unsigned(text + strlen(hosts[i]), 10, 1, 1023, &port, NULL);
+    }
+    return FALSE;
+}
+
+static gboolean
+vadm_read_master(VadmKeyReader *reader, const char *text, GError **error)
+{
+    const char *path = g_str_has_prefix(text, "unix:") ? text + strlen("unix:") : NULL;
+
+    if (path && strlen(path) > VADM_SOCKET_PATH_MAX)
+        return vadm_rule(error, "the path of a socket has at most %u octets, not %zu",
+                         VADM_SOCKET_PATH_MAX, strlen(path));
+    if (!vadm_is_tcp_master(text) && !(path && *path == '/'))
+        return vadm_rule(error, "must be unix:/PATH, tcp:127.0.0.1:PORT or tcp:[::1]:PORT "
+                                "with a port from 1 to 1023");
+    vadm_take_string(reader->member, g_strdup(text));
+    return TRUE;
+}
+
+static gboolean
+vadm_read_bits(VadmKeyReader *reader, const char *text, GError **error)
+{
+    g_auto(GStrv) list = vadm_read_list(reader, error);
+    guint bits = 0;
+
+    (void)text;
+    if (!list)
+        return FALSE;
+    for (char **element = list; *element; element++) {
+        guint bit = 0;
+
+        while (bit < G_N_ELEMENTS(notify_bits) && !g_str_equal(*element, notify_bits[bit]))
+            bit++;
+        if (bit == G_N_ELEMENTS(notify_bits))
+            return vadm_rule(error,
+                             "'%s' is none of clientLimit, unauthLimit, clientHigh, "
+                             "clientConnect, clientDisconnect, workers, config, daemon, "
+                             "authFailure, upstream",
+                             *element);
+        bits |= 1u << bit;
+    }
+    *(guint16 *)reader->member = (guint16)bits;
+    return TRUE;
+}
+
+static gboolean
+vadm_read_program(VadmKeyReader *reader, const char *text, GError **error)
+{
+    if (!g_str_equal(text, "relay") && !g_str_equal(text, "admin"))
+        return vadm_rule(error, "must be relay or admin");
+    *(VadmProgramKind *)reader->member =
+        g_str_equal(text, "relay") ? VADM_PROGRAM_RELAY : VADM_PROGRAM_ADMIN;
+    return TRUE;
+}
+
+/* Returns: (transfer full) (nullable): @path, if it is relative below the runtime directory. */
+static char *
+vadm_read_socket_path(VadmKeyReader *reader, const char *path, GError **error)
+{
+    g_autofree char *full = NULL;
+
+    if (!*path) {
+        vadm_rule(error, "the path of the socket is missing");
+        return NULL;
+    }
+    full =
+        *path == '/' ? g_strdup(path) : g_build_filename(reader->config->runtime_dir, path, NULL);
+    if (strlen(full) > VADM_SOCKET_PATH_MAX) {
+        vadm_rule(error, "the path of a socket has at most %u octets, %s has %zu",
+                  VADM_SOCKET_PATH_MAX, full, strlen(full));
+        return NULL;
+    }
+    return g_steal_pointer(&full);
+}
+
+static gboolean
+vadm_read_upstream(VadmKeyReader *reader, const char *text, GError **error)
+{
+    char *path = NULL;
+
+    if (*text) {
+        if (!g_str_has_prefix(text, "unix:"))
+            return vadm_rule(error, "must be unix:PATH");
+        path = vadm_read_socket_path(reader, text + strlen("unix:"), error);
+        if (!path)
+            return FALSE;
+    }
+    vadm_take_string(reader->member, path);
+    return TRUE;
+}
+
+static VadmListenConfig *
+vadm_read_one_listen(VadmKeyReader *reader, const char *text, GError **error)
+{
+    const char *colon = strchr(text, ':');
+    g_autofree char *kind = g_strndup(text, colon ? (gsize)(colon - text) : strlen(text));
+    gboolean readonly = g_str_equal(kind, "unix-ro");
+    g_autofree char *path = NULL;
+    guint i = 0;
+
+    while (i < G_N_ELEMENTS(listen_kinds) && !g_str_equal(kind, listen_kinds[i]))
+        i++;
+    if (i >= 2 && i < G_N_ELEMENTS(listen_kinds)) {
+        vadm_rule(error, "'%s': %s is not available in this version", text, kind);
+        return NULL;
+    }
+    if (i == G_N_ELEMENTS(listen_kinds) || !colon) {
+        vadm_rule(error, "'%s' must be unix:PATH or unix-ro:PATH", text);
+        return NULL;
+    }
+    path = vadm_read_socket_path(reader, colon + 1, error);
+    return path ? vadm_listen_config_new(path, readonly) : NULL;
+}
+
+static gboolean
+vadm_read_listen(VadmKeyReader *reader, const char *text, GError **error)
+{
+    g_auto(GStrv) list = vadm_read_list(reader, error);
+    GPtrArray *listens = *(GPtrArray **)reader->member;
+
+    (void)text;
+    if (!list)
+        return FALSE;
+    g_ptr_array_set_size(listens, 0);
+    for (char **element = list; *element; element++) {
+        VadmListenConfig *listen = vadm_read_one_listen(reader, *element, error);
+        if (!listen)
+            return FALSE;
+        g_ptr_array_add(listens, listen);
+    }
+    return TRUE;
+}
+
+static gboolean
+vadm_read_unavailable(VadmKeyReader *reader, const char *text, GError **error)
+{
+    (void)reader;
+    if (*text)
+        return vadm_rule(error, "TLS is not available in this version");
+    return TRUE;
+}
+
+static gboolean (*const readers[VADM_KEY_LAST])(VadmKeyReader *, const char *, GError **) = {
+    [VADM_KEY_NAME] = vadm_read_name,
+    [VADM_KEY_CONTEXT] = vadm_read_name,
+    [VADM_KEY_TEXT] = vadm_read_text,
+    [VADM_KEY_DIRECTORY] = vadm_read_directory,
+    [VADM_KEY_DIRECTORIES] = vadm_read_directories,
+    [VADM_KEY_UINT] = vadm_read_uint,
+    [VADM_KEY_INTERVAL] = vadm_read_interval,
+    [VADM_KEY_BOOL] = vadm_read_bool,
+    [VADM_KEY_MODE] = vadm_read_mode,
+    [VADM_KEY_GID] = vadm_read_gid,
+    [VADM_KEY_MASTER] = vadm_read_master,
+    [VADM_KEY_BITS] = vadm_read_bits,
+    [VADM_KEY_PROGRAM] = vadm_read_program,
+    [VADM_KEY_UPSTREAM] = vadm_read_upstream,
+    [VADM_KEY_LISTEN] = vadm_read_listen,
+    [VADM_KEY_UNAVAILABLE] = vadm_read_unavailable,
+};
+
+gboolean
+vadm_config_read_key(const VadmConfig *config, gpointer base, const VadmConfigKey *key,
+                     GKeyFile *file, const char *group, GError **error)
+{
+    VadmKeyReader reader = {config, key, file, group, G_STRUCT_MEMBER_P(base, key->offset)};
+    /* In a list "\\;" is a semicolon, in a string it is an error. */
+    gboolean is_list = key->kind == VADM_KEY_LISTEN || key->kind == VADM_KEY_BITS ||
+                       key->kind == VADM_KEY_DIRECTORIES;
+    g_autofree char *text = is_list ? g_key_file_get_value(file, group, key->name, error)
+                                    : g_key_file_get_string(file, group, key->name, error);
+
+    return text && readers[key->kind](&reader, text, error);
+}
+
+static void
+vadm_write_listen(const GPtrArray *listens, GKeyFile *file, const char *group, const char *name)
+{
+    g_autofree const char **list = g_new0(const char *, listens->len + 1);
+
+    for (guint i = 0; i < listens->len; i++)
+        list[i] = ((const VadmListenConfig *)listens->pdata[i])->text;
+    g_key_file_set_string_list(file, group, name, list, listens->len);
+}
+
+static void
+vadm_write_bits(guint bits, GKeyFile *file, const char *group, const char *name)
+{
+    const char *list[G_N_ELEMENTS(notify_bits)];
+    gsize n = 0;
+
+    for (guint bit = 0; bit < G_N_ELEMENTS(notify_bits); bit++) {
+        if (bits & (1u << bit))
+            list[n++] = notify_bits[bit];
+    }
+    g_key_file_set_string_list(file, group, name, list, n);
+}
+
+static char *
+vadm_write_gid(gid_t gid, gboolean names)
+{
+    if (gid == (gid_t)-1)
+        return g_strdup("");
+    return names ? vadm_group_to_text(gid) : g_strdup_printf("%u", gid);
+}
+
+static char *
+vadm_write_scalar(const VadmConfigKey *key, gboolean names, gconstpointer member)
+{
+    const char *text;
+
+    switch (key->kind) {
+    case VADM_KEY_UINT:
+        return g_strdup_printf("%u", *(const guint32 *)member);
+    case VADM_KEY_INTERVAL:
+        return g_strdup_printf("%d", *(const gint32 *)member);
+    case VADM_KEY_BOOL:
+        return g_strdup(*(const gboolean *)member ? "true" : "false");
+    case VADM_KEY_MODE:
+        return g_strdup_printf("%04o", *(const mode_t *)member);
+    case VADM_KEY_GID:
+        return vadm_write_gid(*(const gid_t *)member, names);
+    case VADM_KEY_PROGRAM:
+        return g_strdup(*(const VadmProgramKind *)member == VADM_PROGRAM_RELAY ? "relay" : "admin");
+    case VADM_KEY_UPSTREAM:
+        text = *(char *const *)member;
+        return text ? g_strconcat("unix:", text, NULL) : g_strdup("");
+    case VADM_KEY_UNAVAILABLE:
+        return g_strdup("");
+    default:
+        return g_strdup(*(char *const *)member);
+    }
+}
+
+void
+vadm_config_write_key(gconstpointer base, const VadmConfigKey *key, gboolean names, GKeyFile *file,
+                      const char *group)
+{
+    gconstpointer member = (const char *)base + key->offset;
+    g_autofree char *text = NULL;
+    char *const *list;
+
+    switch (key->kind) {
+    case VADM_KEY_LISTEN:
+        vadm_write_listen(*(GPtrArray *const *)member, file, group, key->name);
+        return;
+    case VADM_KEY_BITS:
+        vadm_write_bits(*(const guint16 *)member, file, group, key->name);
+        return;
+    case VADM_KEY_DIRECTORIES:
+        list = *(char **const *)member;
+        g_key_file_set_string_list(file, group, key->name, (const char *const *)list,
+                                   g_strv_length((char **)list));
+        return;
+    default:
+        text = vadm_write_scalar(key, names, member);
+        g_key_file_set_string(file, group, key->name, text);
+        return;
+    }
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Between the files of the configuration: the table of its keys. */
+#ifndef VADM_DAEMON_CONFIG_PRIVATE_H
+#define VADM_DAEMON_CONFIG_PRIVATE_H
+
+#include "daemon/config.h"
+
+#define VADM_SERVER_GROUP_PREFIX "server "
+#define VADM_ADMIN_SERVER_NAME   "admin"
+#define VADM_RELAY_SERVER_NAME   "libvirtd"
+
+/* sun_path without its NUL. */
+#define VADM_SOCKET_PATH_MAX 107u
+
+typedef enum {
+    VADM_GROUP_DAEMON,
+    VADM_GROUP_LOG,
+    VADM_GROUP_SNMP,
+    VADM_GROUP_NOTIFY,
+    VADM_GROUP_SERVER,
+    VADM_GROUP_LAST
+} VadmConfigGroup;
+
+typedef enum {
+    VADM_KEY_NAME,        /* char *: 1..max octets */
+    VADM_KEY_CONTEXT,     /* char *: 0..max octets */
+    VADM_KEY_TEXT,        /* char *: anything */
+    VADM_KEY_DIRECTORY,   /* char *: absolute */
+    VADM_KEY_DIRECTORIES, /* char **: absolute */
+    VADM_KEY_UINT,        /* guint32: min..max */
+    VADM_KEY_INTERVAL,    /* gint32: -1, or min..max */
+    VADM_KEY_BOOL,        /* gboolean */
+    VADM_KEY_MODE,        /* mode_t, octal */
+    VADM_KEY_GID,         /* gid_t, by name */
+    VADM_KEY_MASTER,      /* char *: AgentX master */
+    VADM_KEY_BITS,        /* guint16: names of lvaNotifyEnable */
+    VADM_KEY_PROGRAM,     /* VadmProgramKind */
+    VADM_KEY_UPSTREAM,    /* char *: path of a unix socket, or NULL */
+    VADM_KEY_LISTEN,      /* GPtrArray *: of VadmListenConfig */
+    VADM_KEY_UNAVAILABLE, /* known, but must be empty in this version */
+    VADM_KEY_LAST
+} VadmKeyKind;
+
+typedef struct {
+    VadmConfigGroup group;
+    const char *name;
+    VadmKeyKind kind;
+    gsize offset; /* in VadmConfig, or in VadmServerConfig for VADM_GROUP_SERVER */
+    guint32 min, max;
+    VadmField field;  /* what changes it through a transaction, VADM_FIELD_NONE: nothing */
+    gboolean runtime; /* a reload puts it in force; else it needs a restart */
+} VadmConfigKey;
+
+/* Name of a group that is there once; NULL for VADM_GROUP_SERVER. */
+const char *vadm_config_group_name(VadmConfigGroup group);
+/* vadm_config_keys: the whole table, in the order of the file; ends with a NULL name. */
+const VadmConfigKey *vadm_config_keys(void);
+/* (nullable) */
+const VadmConfigKey *vadm_config_find_key(VadmConfigGroup group, const char *name);
+const VadmConfigKey *vadm_config_find_field(VadmField field);
+
+/* vadm_config_read_key: sets what @key stands for in @base from @file. @error's message is the
+ * rule that was broken only. @config: for runtime_dir, which must have been read before. */
+gboolean vadm_config_read_key(const VadmConfig *config, gpointer base, const VadmConfigKey *key,
+                              GKeyFile *file, const char *group, GError **error);
+/* @names: groups by name, for people; else by number: looking up a name may hang in NSS. */
+void vadm_config_write_key(gconstpointer base, const VadmConfigKey *key, gboolean names,
+                           GKeyFile *file, const char *group);
+
+/* vadm_config_to_key_file: every key of @config. (transfer full) */
+GKeyFile *vadm_config_to_key_file(const VadmConfig *config, gboolean names);
+
+VadmServerConfig *vadm_server_config_new(const char *name, VadmProgramKind program,
+                                         const char *runtime_dir);
+void vadm_server_config_free(VadmServerConfig *server);
+/* Puts the servers in the order of their index. */
+void vadm_config_sort_servers(VadmConfig *config);
+VadmListenConfig *vadm_listen_config_new(const char *path, gboolean readonly);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmServerConfig, vadm_server_config_free)
+
+#endif
