@@ -260,7 +260,8 @@ START_TEST(test_process_time)
     ck_assert(vadm_relay_process_time((guint32)getpid(), now, &ticks));
     ck_assert_uint_gt(ticks, 0);
     /* this process is younger than a connection of an hour ago */
-    ck_assert(!vadm_relay_process_time((guint32)getpid(), now - 3600 * G_USEC_PER_SEC, &ticks));
+    ck_assert(
+        !vadm_relay_process_time((guint32)getpid(), now - (gint64)3600 * G_USEC_PER_SEC, &ticks));
     ck_assert(vadm_relay_process_time(1, now, &ticks));
     ck_assert(!vadm_relay_process_time(0, now, &ticks));
     ck_assert(!vadm_relay_process_time(G_MAXUINT32 - 1, now, &ticks));
