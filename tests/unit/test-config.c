@@ -389,7 +389,7 @@ static const struct {
      "maxWorkers must not be switched from zero to non-zero and vice versa"},
     {VADM_FIELD_SERVER_WORKERS_MAX, 1, G_GUINT64_CONSTANT(4294967297), VADM_ERROR_INVALID_VALUE,
      "[server admin] max_workers: value 4294967297 must be a number from 1 to 1000"},
-    {VADM_FIELD_SERVER_WORKERS_PRIORITY, 1, 0, -1, NULL},
+    {VADM_FIELD_SERVER_WORKERS_PRIORITY, 2, 0, -1, NULL},
     {VADM_FIELD_SERVER_CLIENTS_MAX, 1, 1000000, -1, NULL},
     {VADM_FIELD_SERVER_CLIENTS_MAX, 1, 1000001, VADM_ERROR_INVALID_VALUE,
      "[server admin] max_clients: value 1000001 must be a number from 0 to 1000000"},
