@@ -283,12 +283,14 @@ END_TEST
 
 START_TEST(out_of_descriptors)
 {
+    g_autoptr(VadmClient) client = NULL;
     struct rlimit saved, low;
     Peer *one, *two;
 
     fixture_start();
     one = peer_new(fix.path);
-    SPIN_UNTIL(row().clients_current == 1);
+    client = get_client(1);
+    SPIN_UNTIL(is_named(client)); /* the resolver has a descriptor while it looks */
     two = peer_new(fix.path);
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &saved), 0);
     low = saved;
@@ -345,7 +347,7 @@ START_TEST(readers_in_threads)
 {
     pthread_t threads[2];
     guint walks[2] = {0};
-    VadmServerLimits *limits = config_limits();
+    VadmServerLimits limits = *config_limits();
     Peer *peers[20] = {NULL};
 
     fixture_start();
@@ -359,8 +361,8 @@ START_TEST(readers_in_threads)
             peer_free(*peer);
         *peer = peer_new(fix.path);
         peer_call(*peer, ECHO_WORKER, i, "");
-        limits->clients_max = 25 + i % 3;
-        vadm_server_set_limits(fix.server, limits);
+        limits.clients_max = 25 + i % 3;
+        vadm_server_set_limits(fix.server, &limits);
     }
     atomic_store(&reading_ends, true);
     for (guint i = 0; i < 2; i++) {
