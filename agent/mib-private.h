@@ -13,9 +13,18 @@
 #define VADM_SNMP_LONG_STRING_MAX 4096u /* LvaLongString */
 #define VADM_SNMP_NAME_MAX        32u   /* lvaDaemonName, lvaContextName */
 
-#define VADM_RANGE(from, to) {VADM_RULE_RANGE, (from), (to)}
-#define VADM_TEXT(octets)    {VADM_RULE_TEXT, 0, (octets)}
-#define VADM_BITS(bits)      {VADM_RULE_BITS, ((bits) + 7) / 8, (bits)}
+#define VADM_RANGE(from, to)                                                                       \
+    {                                                                                              \
+        VADM_RULE_RANGE, (from), (to)                                                              \
+    }
+#define VADM_TEXT(octets)                                                                          \
+    {                                                                                              \
+        VADM_RULE_TEXT, 0, (octets)                                                                \
+    }
+#define VADM_BITS(bits)                                                                            \
+    {                                                                                              \
+        VADM_RULE_BITS, ((bits) + 7) / 8, (bits)                                                   \
+    }
 
 /* A column whose value is a member of the row. */
 #define VADM_COLUMN(object, wire, source_field, getter, struct_type, member)                       \
@@ -28,8 +37,8 @@
 #define VADM_COLUMN_TEXT(object, source_field, struct_type, member, octets)                        \
     {                                                                                              \
         .arc = LVA_ARC_##object, .name = #object, .type = VADM_SNMP_OCTET_STR,                     \
-        .access = VADM_ACCESS_READ, .field = VADM_FIELD_##source_field,                            \
-        .get = vadm_get_string, .offset = offsetof(struct_type, member), .max_length = (octets)    \
+        .access = VADM_ACCESS_READ, .field = VADM_FIELD_##source_field, .get = vadm_get_string,    \
+        .offset = offsetof(struct_type, member), .max_length = (octets)                            \
     }
 /* A column whose getter finds the value itself. */
 #define VADM_COLUMN_OWN(object, wire, source_field, getter, octets)                                \

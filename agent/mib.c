@@ -14,9 +14,9 @@ struct _VadmMib {
 
 /* In the order of their OIDs: GETNEXT relies on it and a test checks it. */
 static const VadmTable *const vadm_mib_all_tables[] = {
-    &vadm_mib_daemon_scalars, &vadm_mib_config_scalars,   &vadm_mib_log_scalars,
-    &vadm_mib_log_stats_table, &vadm_mib_server_table,    &vadm_mib_service_table,
-    &vadm_mib_client_table,   &vadm_mib_notify_scalars,   &vadm_mib_context_table,
+    &vadm_mib_daemon_scalars,  &vadm_mib_config_scalars, &vadm_mib_log_scalars,
+    &vadm_mib_log_stats_table, &vadm_mib_server_table,   &vadm_mib_service_table,
+    &vadm_mib_client_table,    &vadm_mib_notify_scalars, &vadm_mib_context_table,
     &vadm_mib_tables_scalars,
 };
 
@@ -189,8 +189,7 @@ vadm_mib_locate(const guint32 *oid, gsize length, const VadmTable **table, VadmM
         const VadmTable *candidate = vadm_mib_all_tables[i];
         gsize place;
 
-        if (length <= candidate->path_length ||
-            vadm_mib_compare_path(oid, length, candidate) != 0)
+        if (length <= candidate->path_length || vadm_mib_compare_path(oid, length, candidate) != 0)
             continue;
         place = vadm_mib_first_column(candidate, oid[candidate->path_length]);
         if (place == candidate->n_columns ||
@@ -223,8 +222,7 @@ vadm_mib_get(VadmMib *mib, VadmView *view, const guint32 *oid, gsize length, Vad
     if (!column)
         return VADM_GET_NO_OBJECT;
     if (vadm_mib_access(mib, column) == VADM_ACCESS_NONE ||
-        !vadm_mib_find(mib, view, table, VADM_MATCH_EQ, &row) ||
-        !vadm_mib_read(column, &row, out))
+        !vadm_mib_find(mib, view, table, VADM_MATCH_EQ, &row) || !vadm_mib_read(column, &row, out))
         return VADM_GET_NO_INSTANCE;
     return VADM_GET_OK;
 }

@@ -81,7 +81,7 @@ gboolean vadm_settings_prepare(VadmSettings *settings, const VadmChange *changes
 /** vadm_settings_commit: puts it in force; the lock steps on. Cannot fail. */
 void vadm_settings_commit(VadmSettings *settings, VadmSettingsTxn *txn);
 /** vadm_settings_undo: puts back what was in force before, unless somebody else has changed it
- * since: that stays. The lock keeps its step: a stale value must not become fresh again. */
+ * since: that stays. */
 void vadm_settings_undo(VadmSettings *settings, VadmSettingsTxn *txn);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmSettings, vadm_settings_free)

@@ -3,7 +3,7 @@
 MIB_SOURCE = mib/LIBVIRT-ADMIN-MIB.txt.in
 MIB_GENERATED = mib/LIBVIRT-ADMIN-MIB.txt mib/lva-mib.h mib/lva-objects.inc mib/lva-names.sed \
 	mib/lva-oids.txt
-EXTRA_DIST += $(MIB_SOURCE) mib/mkmib.pl
+EXTRA_DIST += $(MIB_SOURCE) mib/mkmib.pl mib/MibModule.pm
 BUILT_SOURCES += $(MIB_GENERATED)
 CLEANFILES += $(MIB_GENERATED)
 
@@ -12,7 +12,7 @@ nodist_mib_DATA = mib/LIBVIRT-ADMIN-MIB.txt
 
 # The root is in Makefile: a new one makes all anew. A failed run leaves no result behind.
 MKMIB = $(PERL) $(srcdir)/mib/mkmib.pl --root=$(MIB_ROOT)
-MKMIB_DEPS = $(MIB_SOURCE) mib/mkmib.pl Makefile
+MKMIB_DEPS = $(MIB_SOURCE) mib/mkmib.pl mib/MibModule.pm Makefile
 
 mib/LIBVIRT-ADMIN-MIB.txt: $(MKMIB_DEPS)
 	$(AM_V_GEN)$(MKDIR_P) mib && $(MKMIB) --mib $(srcdir)/$(MIB_SOURCE) >$@.tmp && mv $@.tmp $@

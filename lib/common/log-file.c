@@ -9,6 +9,7 @@
 #include "common/log-private.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -162,6 +163,17 @@ vadm_log_file_check_open(int fd, const char *path, GError **error)
     return FALSE;
 }
 
+static int
+vadm_log_file_openat(int dirfd, const char *name, int flags)
+{
+    int fd;
+
+    do
+        fd = openat(dirfd, name, LOG_FILE_FLAGS | flags, 0600);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
 /* O_EXCL tells who created the file. A few rounds, since others may create and remove it; the
  * last form is for a dangling link, which O_EXCL refuses and a plain open follows. */
 static int
@@ -169,18 +181,17 @@ vadm_log_file_open_at(int dirfd, const char *name, int flags, gboolean *created)
 {
     *created = FALSE;
     for (int round = 0; round < 4; round++) {
-        int fd = TEMP_FAILURE_RETRY(openat(dirfd, name, LOG_FILE_FLAGS | flags));
+        int fd = vadm_log_file_openat(dirfd, name, flags);
 
         if (fd >= 0 || errno != ENOENT)
             return fd;
-        fd = TEMP_FAILURE_RETRY(
-            openat(dirfd, name, LOG_FILE_FLAGS | flags | O_CREAT | O_EXCL, 0600));
+        fd = vadm_log_file_openat(dirfd, name, flags | O_CREAT | O_EXCL);
         if (fd >= 0)
             *created = TRUE;
         if (fd >= 0 || errno != EEXIST)
             return fd;
     }
-    return TEMP_FAILURE_RETRY(openat(dirfd, name, LOG_FILE_FLAGS | flags | O_CREAT, 0600));
+    return vadm_log_file_openat(dirfd, name, flags | O_CREAT);
 }
 
 /* Consumes @dirfd. NULL when the file cannot be looked at: it stays then. */

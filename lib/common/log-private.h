@@ -4,7 +4,7 @@
  *
  * Locks, in the order in which they may be taken: VadmLog.registry, VadmLogSink.lock.
  * VadmLog.swap is taken alone. A logging thread takes swap and the locks of its sinks, never
- * registry, under which files may be removed.
+ * registry.
  */
 #ifndef VADM_COMMON_LOG_PRIVATE_H
 #define VADM_COMMON_LOG_PRIVATE_H

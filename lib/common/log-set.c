@@ -328,7 +328,9 @@ vadm_log_set_describe_filters(const VadmLogSet *set)
 
     for (guint i = 0; i < set->filters->len; i++) {
         const VadmLogFilter *filter = &g_array_index(set->filters, VadmLogFilter, i);
-        g_string_append_printf(text, "%s%d:%s", i ? " " : "", filter->level, filter->match);
+        const char *plus = *filter->match == '+' ? "+" : ""; /* for the one that is dropped */
+
+        g_string_append_printf(text, "%s%d:%s%s", i ? " " : "", filter->level, plus, filter->match);
     }
     return g_string_free(text, FALSE);
 }

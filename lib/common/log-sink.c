@@ -132,7 +132,7 @@ vadm_log_sink_await_room(VadmLogSink *sink)
         if (rc == 0 && !vadm_log_sink_given_up(sink))
             rc = poll(&pfd, 1, POLL_MS);
         if (rc > 0)
-            return TRUE;
+            return !atomic_load(&sink->abandoned);
         if (rc < 0 && errno != EINTR)
             return FALSE;
     } while (!vadm_log_sink_given_up(sink));
@@ -540,22 +540,24 @@ vadm_log_sink_release(VadmLogSink *sink)
     vadm_log_sink_unref(sink);
 }
 
+/* TRUE: the caller is the only user, and no other can come: the file of a sink that is revived
+ * must not be one that was just removed. */
 static gboolean
-vadm_log_sink_is_only_user(VadmLogSink *sink)
+vadm_log_sink_stop_if_last(VadmLogSink *sink)
 {
     VADM_LOCK_SCOPE(&sink->lock);
 
-    return sink->users == 1;
+    if (sink->users != 1)
+        return FALSE;
+    sink->stopping = TRUE;
+    return TRUE;
 }
 
-/* With registry held nobody can begin to use the sink between the question and the removal. */
 void
 vadm_log_sink_discard(VadmLogSink *sink, const VadmLogCreated *created)
 {
-    vadm_mutex_lock(&sink->log->registry);
-    if (created && vadm_log_sink_is_only_user(sink))
+    if (created && vadm_log_sink_stop_if_last(sink))
         vadm_log_created_remove(created);
-    vadm_mutex_unlock(&sink->log->registry);
     vadm_log_sink_release(sink);
 }
 

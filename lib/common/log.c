@@ -107,7 +107,7 @@ vadm_log_cut(char *text)
 
     if (length <= VADM_LOG_TEXT_MAX)
         return text;
-    end = g_utf8_find_prev_char(text, text + VADM_LOG_TEXT_MAX);
+    end = g_utf8_find_prev_char(text, text + VADM_LOG_TEXT_MAX + 1);
     if (!end)
         end = text + VADM_LOG_TEXT_MAX;
     cut = g_strdup_printf("%.*s [%" G_GSIZE_FORMAT " octets cut]", (int)(end - text), text,

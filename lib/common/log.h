@@ -32,11 +32,12 @@ typedef struct {
                                      * component without following symbolic links */
 } VadmLogGuard;
 
-/* Counters of one level since the log was made. */
+/* Counters of one level since the log was made. A message is counted when it has left all
+ * queues; with one output it is in exactly one of the three. */
 typedef struct {
-    guint64 emitted;  /* handed to at least one output */
+    guint64 emitted;  /* written by at least one output */
     guint64 filtered; /* held back by level, filters or the outputs' own levels */
-    guint64 dropped;  /* lost because an output was full, stopped or failed */
+    guint64 dropped;  /* lost by at least one output that was full, stopped or failed */
 } VadmLogStats;
 
 /**
@@ -74,7 +75,8 @@ VadmLog *vadm_log_get_default(void);
  * @guard: (nullable): restricts where files may be opened
  * @error: VADM_ERROR_INVALID_VALUE with libvirt's text ("Invalid priority '9' for filter
  *     '9:bad'"), VADM_ERROR_DENIED for a path outside @guard, VADM_ERROR_SYSTEM when a file
- *     cannot be opened
+ *     cannot be opened, VADM_ERROR_BUSY when too many writers exist (stuck ones included),
+ *     VADM_ERROR_NO_MEMORY when a thread cannot be started
  *
  * Parses, opens files and starts writers: all that can fail. Nothing is in force yet.
  * Any thread; may take as long as open(2) of a regular file.

@@ -9,6 +9,19 @@ vadm_store_stamp(VadmStore *store, VadmConfig *config, VadmOrigin origin)
     config->origin = origin;
 }
 
+/* From now on the strings of logging are what the set understood, so that a change of something
+ * else does not seem to change them. */
+static void
+vadm_store_normalise(VadmConfig *config)
+{
+    if (!config->log_set)
+        return;
+    g_free(config->log_filters);
+    g_free(config->log_outputs);
+    config->log_filters = g_strdup(vadm_log_set_get_filters(config->log_set));
+    config->log_outputs = g_strdup(vadm_log_set_get_outputs(config->log_set));
+}
+
 void
 vadm_store_init(VadmStore *store, VadmConfig *config)
 {
@@ -16,6 +29,7 @@ vadm_store_init(VadmStore *store, VadmConfig *config)
     vadm_mutex_init(&store->lock);
     vadm_cond_init(&store->released);
     store->file = vadm_config_copy(config);
+    vadm_store_normalise(config);
     vadm_store_stamp(store, config, VADM_ORIGIN_STARTUP);
 }
 

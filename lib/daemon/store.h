@@ -26,7 +26,7 @@ typedef struct {
 /**
  * vadm_store_init:
  * @config: (transfer none): put in force with generation 1, the time of now and origin
- *     startup. Nobody else may see it yet.
+ *     startup; the strings of logging become those of its log_set. Nobody else may see it yet.
  */
 void vadm_store_init(VadmStore *store, VadmConfig *config);
 /** vadm_store_clear: the token must be free and no thread may use @store any more. */
@@ -40,9 +40,8 @@ VadmConfig *vadm_store_get_config(VadmStore *store);
  * @file: (transfer none): what the configuration file says, as vadm_config_load() gave it
  *
  * What a reload compares the file with. Until it is called that is the configuration of
- * vadm_store_init(), in which main may have put values of the command line and the environment and
- * the daemon the normalised logging strings: then a reload would take them for changes of
- * the file. Main thread.
+ * vadm_store_init(), in which main may have put values of the command line and the environment:
+ * a reload would take what the file says instead for a change of the file. Main thread.
  */
 void vadm_store_set_file(VadmStore *store, const VadmConfig *file);
 

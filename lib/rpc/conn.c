@@ -16,6 +16,7 @@ typedef enum {
 
 struct _VadmConn {
     guint refs;
+    guint busy; /* callbacks of ours that run: it is freed after them */
     ConnState state;
     GIOStream *stream;
     GMainContext *context;
@@ -148,16 +149,37 @@ conn_shut(VadmConn *conn)
     conn_close_stream(conn);
 }
 
+static void
+conn_free(VadmConn *conn)
+{
+    g_clear_error(&conn->end_error);
+    g_object_unref(conn->stream);
+    g_clear_pointer(&conn->context, g_main_context_unref);
+    g_free(conn);
+}
+
+/* A handler that gives up the last reference gets no further call. */
 void
 vadm_conn_unref(VadmConn *conn)
 {
     if (!conn || --conn->refs > 0)
         return;
     conn_shut(conn);
-    g_clear_error(&conn->end_error);
-    g_object_unref(conn->stream);
-    g_clear_pointer(&conn->context, g_main_context_unref);
-    g_free(conn);
+    if (conn->busy == 0)
+        conn_free(conn);
+}
+
+static void
+conn_enter(VadmConn *conn)
+{
+    conn->busy++;
+}
+
+static void
+conn_leave(VadmConn *conn)
+{
+    if (--conn->busy == 0 && conn->refs == 0)
+        conn_free(conn);
 }
 
 void
@@ -218,8 +240,9 @@ conn_discard_input(VadmConn *conn)
 static gboolean
 conn_on_later(gpointer data)
 {
-    g_autoptr(VadmConn) conn = vadm_conn_ref(data);
+    VadmConn *conn = data;
 
+    conn_enter(conn);
     if (conn->flushing && conn->state != CONN_CLOSED)
         conn_discard_input(conn);
     conn_shut(conn);
@@ -231,6 +254,7 @@ conn_on_later(gpointer data)
     } else {
         conn->handlers.ended(conn, conn->end, conn->end_error, conn->user);
     }
+    conn_leave(conn);
     return G_SOURCE_CONTINUE;
 }
 
@@ -304,13 +328,13 @@ conn_turn(VadmConn *conn)
     guint budget = TURN_MESSAGES;
     gsize left = TURN_READ;
 
-    vadm_conn_ref(conn);
+    conn_enter(conn);
     clear_source(&conn->resume);
     while (conn_deliver(conn, &budget) && left > 0 && conn_read(conn, &left)) {
     }
     if (budget == 0 && conn_is_listening(conn) && !conn->resume)
         conn->resume = conn_attach_soon(conn, conn_on_resume);
-    vadm_conn_unref(conn);
+    conn_leave(conn);
 }
 
 static gboolean
@@ -419,24 +443,28 @@ conn_write(VadmConn *conn)
     conn->writable = conn_attach(conn, source, G_SOURCE_FUNC(conn_on_writable));
 }
 
+static void
+conn_check_drained(VadmConn *conn)
+{
+    if (!conn->above || conn->queued > VADM_CONN_LOW_WATER)
+        return;
+    conn->above = FALSE;
+    if (conn->handlers.drained)
+        conn->handlers.drained(conn, conn->user);
+}
+
 static gboolean
 conn_on_writable(GObject *stream G_GNUC_UNUSED, gpointer data)
 {
-    g_autoptr(VadmConn) conn = vadm_conn_ref(data);
+    VadmConn *conn = data;
 
+    conn_enter(conn);
     conn_write(conn);
-    if (conn->state != CONN_OPEN)
-        return G_SOURCE_CONTINUE;
-    if (conn->flushing) {
-        if (conn->queued == 0)
-            conn_end_later(conn);
-        return G_SOURCE_CONTINUE;
-    }
-    if (conn->above && conn->queued <= VADM_CONN_LOW_WATER) {
-        conn->above = FALSE;
-        if (conn->handlers.drained)
-            conn->handlers.drained(conn, conn->user);
-    }
+    if (conn->state == CONN_OPEN && !conn->flushing)
+        conn_check_drained(conn);
+    else if (conn->state == CONN_OPEN && conn->queued == 0)
+        conn_end_later(conn);
+    conn_leave(conn);
     return G_SOURCE_CONTINUE;
 }
 

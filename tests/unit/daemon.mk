@@ -1,1 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+check_PROGRAMS += tests/unit/test-config tests/unit/test-pool tests/unit/test-txn
+TESTS += tests/unit/test-config tests/unit/test-pool tests/unit/test-txn
+
+CONFIG_SOURCES = \
+	lib/daemon/config.c lib/daemon/config-change.c lib/daemon/config-file.c \
+	lib/daemon/config-keys.c lib/daemon/config-print.c
+
+tests_unit_test_config_SOURCES = tests/unit/test-config.c $(CONFIG_SOURCES)
+tests_unit_test_config_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_config_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+
+tests_unit_test_pool_SOURCES = tests/unit/test-pool.c lib/daemon/pool.c
+tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pool_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+
+# Not linked with libvadm-daemon: the test is the daemon, the servers and the clients.
+tests_unit_test_txn_SOURCES = tests/unit/test-txn.c lib/daemon/txn.c lib/daemon/reload.c \
+	lib/daemon/store.c lib/daemon/pool.c $(CONFIG_SOURCES)
+tests_unit_test_txn_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_txn_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)

@@ -33,10 +33,11 @@ ok() {
     rm -f "$tmp/why"
 }
 
-# empty NAME: what was read from standard input should have been nothing
+# empty NAME: $tmp/why should be empty. (Not the end of a pipe: that is a process of its own, and
+# what it counts is lost.)
 empty() {
-    cat >"$tmp/why"
-    if [ -s "$tmp/why" ]; then ok "$1" 1; else ok "$1" 0; fi
+    [ ! -s "$tmp/why" ]
+    ok "$1" $?
 }
 
 # same NAME EXPECTED FOUND: two files
@@ -71,42 +72,66 @@ generate() {
     ok '--markdown' $?
 }
 
-# The public interface is what mib-interface.txt says, for every root.
+# The public interface is what mib-interface.txt says. objects: name, OID, type, access of what has
+# a value; the lists for the agent have the same, whatever the root.
 test_interface() {
-    grep -v '^#' "$here/mib-interface.txt" >"$tmp/interface"
+    grep -v '^#' "$here/mib-interface.txt" >"$tmp/expected"
+    mkmib --interface "$source" >"$tmp/found" 2>&1
+    same 'the interface is that of mib-interface.txt' "$tmp/expected" "$tmp/found"
+    sed -n 's/:.*//;s/ read-only$/ RO/;s/ read-write$/ RW/;s/ accessible-for-notify$/ NOTIFY/
+        s/^\(1\.[0-9.]*\) \(lva[A-Za-z0-9]*\) \([A-Z].*\)$/\2 \1 \3/p' "$tmp/expected" |
+        grep -v 'not-accessible$' >"$tmp/objects"
+    sed -n 's/^0\.\([0-9]*\) \(lva[A-Za-z0-9]*\) notification: \(.*\)/\2 \1 \3/p' \
+        "$tmp/expected" >"$tmp/notifications"
     for root in $roots; do
-        {
-            grep '^LVA_' "$tmp/$root/objects"
-            sed -n 's/^#define \(LVA_ENUM_\)/\1/p' "$tmp/$root/header"
-        } >"$tmp/found"
-        same "the interface below $root" "$tmp/interface" "$tmp/found"
+        sed -n 's/^LVA_OBJECT(\(.*\), "\(.*\)", \(.*\), \(.*\))$/\1 \2 \3 \4/p' \
+            "$tmp/$root/objects" >"$tmp/found"
+        same "the objects below $root" "$tmp/objects" "$tmp/found"
+        sed -n 's/^LVA_NOTIFICATION(\(.*\), \(.*\), "\(.*\)")$/\1 \2 \3/p' \
+            "$tmp/$root/objects" >"$tmp/found"
+        same "the notifications below $root" "$tmp/notifications" "$tmp/found"
     done
-    sed -n 's/^LVA_OBJECT([^"]*"\([^"]*\)".*/\1/p' "$tmp/interface" >"$tmp/order"
-    sort -t. -k1,1n -k2,2n -k3,3n -k4,4n -k5,5n -k6,6n "$tmp/order" >"$tmp/sorted"
+    cut -d' ' -f2 "$tmp/objects" >"$tmp/order"
+    sort -t. -k1,1n -k2,2n -k3,3n -k4,4n -k5,5n "$tmp/order" >"$tmp/sorted"
     same 'objects are in the order of OIDs' "$tmp/sorted" "$tmp/order"
-    uniq -d "$tmp/sorted" | empty 'no OID is there twice'
+    uniq -d "$tmp/sorted" >"$tmp/why"
+    empty 'no OID is there twice'
 }
 
-# What the texts promise; the rows of the markdown have name, syntax, access, text in 3 to 6.
+# What the texts promise. rows: those of all objects, as name|syntax|access|text
 test_texts() {
-    awk -F' [|] ' '$4 == "read-write" && $5 !~ /wrongValue|inconsistentValue/ { print $2 }' \
-        "$tmp/markdown" | empty 'read-write objects say what a bad value gets'
-    awk -F' [|] ' '$4 == "read-write" && $5 !~ /surviv/ { print $2 }' \
-        "$tmp/markdown" | empty 'read-write objects say what survives a restart'
-    awk -F' [|] ' '$3 ~ /^Counter(32|64)/ &&
-        $5 !~ /see (lvaDaemonStartTime|lvaClientConnectedSince|lvaNotifyDiscontinuityTime)/ {
-            print $2 }' "$tmp/markdown" | empty 'counters name their discontinuity object'
-    awk -F' [|] ' '$4 ~ /^(read|access)/ && $3 !~ /\([0-9]+\)/ && sub(/.*, /, "", $3) {
-        if ($3 !~ /^(seconds|microseconds|percent)$/) print $2, $3 }' \
-        "$tmp/markdown" | empty 'UNITS are those of times and percentages'
-    awk -F' [|] ' '$2 ~ /(Time|Age|Interval|Timeout|Percent)$/ && $3 !~ /^DateAndTime|seconds$|percent$/ {
-        print $2, $3 }' "$tmp/markdown" | empty 'times and percentages have UNITS'
-    awk -F'"' '/^LVA_NOTIFICATION/ && $2 !~ /^lvaDaemonName / { print }' "$tmp/interface" |
-        empty 'notifications begin with lvaDaemonName'
-    for name in $(sed -n 's/^LVA_OBJECT(\(.*\), ".*COUNTER64.*/\1/p' "$tmp/interface"); do
-        grep "^LVA_NOTIFICATION.*[ \"]$name[ \"]" "$tmp/interface"
-    done | empty 'no notification has a Counter64 (SNMPv1 cannot carry it)'
-    grep -n '	\|[[:space:]]$' "$source" | empty 'no tabs and no blanks at the ends of lines'
+    sed -n 's/^| [0-9]* | \(lva[A-Za-z0-9]*\) | \(.*\) | \([a-z-]*\) | \(.*\) |$/\1|\2|\3|\4/p' \
+        "$tmp/markdown" | grep -E '\|(read-only|read-write|accessible-for-notify)\|' >"$tmp/rows"
+    cut -d' ' -f1 "$tmp/objects" >"$tmp/expected"
+    cut -d'|' -f1 "$tmp/rows" >"$tmp/found"
+    same 'the markdown has every object' "$tmp/expected" "$tmp/found"
+
+    awk -F'|' '$3 == "read-write" && $4 !~ /wrongValue|inconsistentValue/' "$tmp/rows" >"$tmp/why"
+    empty 'read-write objects say what a bad value gets'
+    awk -F'|' '$3 == "read-write" && $4 !~ /surviv/' "$tmp/rows" >"$tmp/why"
+    empty 'read-write objects say what survives a restart'
+    awk -F'|' '$2 ~ /^Counter(32|64)/ && $4 !~ \
+        /see (lvaDaemonStartTime|lvaClientConnectedSince|lvaNotifyDiscontinuityTime)/' \
+        "$tmp/rows" >"$tmp/why"
+    empty 'counters name their discontinuity object'
+    awk -F'|' '$2 !~ /\([0-9]+\)/ && sub(/.*, /, "", $2) &&
+        $2 !~ /^(seconds|microseconds|percent)$/' "$tmp/rows" >"$tmp/why"
+    empty 'UNITS are those of times and percentages'
+    awk -F'|' '$1 ~ /(Time|Age|Interval|Timeout|Percent)$/ &&
+        $2 !~ /^DateAndTime|seconds$|percent$/' "$tmp/rows" >"$tmp/why"
+    empty 'times and percentages have UNITS'
+    sed -n 's/^- Need not be writable: \(.*\)\.$/\1/p' "$tmp/markdown" | sed 's/, /\
+/g' | sort >"$tmp/found"
+    awk '$4 == "RW" { print $1 }' "$tmp/objects" | sort >"$tmp/expected"
+    same 'read-only compliance is about every read-write object' "$tmp/expected" "$tmp/found"
+    awk '$3 != "lvaDaemonName"' "$tmp/notifications" >"$tmp/why"
+    empty 'notifications begin with lvaDaemonName'
+    awk 'NR == FNR { type[$1] = $3; next }
+        { for (i = 3; i <= NF; i++) if (type[$i] == "COUNTER64") print $1, $i }' \
+        "$tmp/objects" "$tmp/notifications" >"$tmp/why"
+    empty 'no notification has a Counter64 (SNMPv1 cannot carry it)'
+    grep -n '	\|[[:space:]]$' "$source" >"$tmp/why"
+    empty 'no tabs and no blanks at the ends of lines'
 }
 
 test_root() {
@@ -114,7 +139,8 @@ test_root() {
         grep -c 'provisional' "$tmp/$root/$module.txt" >"$tmp/found"
         case $root in "$playpen") echo 1 ;; *) echo 0 ;; esac >"$tmp/expected"
         same "the playpen is called provisional, $root" "$tmp/expected" "$tmp/found"
-        grep -n '@[A-Z_]*@' "$tmp/$root/$module.txt" | empty "no placeholder is left for $root"
+        grep -n '@[A-Z_]*@' "$tmp/$root/$module.txt" >"$tmp/why"
+        empty "no placeholder is left for $root"
     done
     cat >"$tmp/expected" <<'END'
     ::= { enterprises netSnmp(8072) netSnmpExperimental(9999) netSnmpPlaypen(9999) 6906 }
@@ -169,6 +195,9 @@ static const struct {
 static const unsigned long root[] = { LVA_ROOT };
 _Static_assert(sizeof(root) / sizeof(root[0]) == LVA_ROOT_LEN, "LVA_ROOT_LEN");
 _Static_assert(LVA_GROUP_lvaServerTable == 4 && LVA_ARC_lvaLogStatsTable == 4, "arcs");
+_Static_assert(LVA_ENUM_LvaLogPriority_daemonDefault == 5, "labels of a textual convention");
+_Static_assert(LVA_ENUM_lvaServerUpstreamState_unreachable == 3, "labels of an object");
+_Static_assert(LVA_ENUM_lvaNotifyEnable_clientLimit == 0, "labels of bits");
 
 int
 main(void)
@@ -194,7 +223,8 @@ main(void)
 END
     $CC -std=gnu11 -Wall -Wextra -Werror -o "$tmp/program" "$tmp/program.c" >"$tmp/why" 2>&1
     ok 'the C files compile' $?
-    "$tmp/program" 2>&1 | empty 'the C files agree'
+    "$tmp/program" >"$tmp/why" 2>&1
+    empty 'the C files agree'
 }
 
 # Names for numbers: the expected lines are written by hand.
@@ -210,9 +240,12 @@ iso.3.6.1.3.77.1.2.4.0 = INTEGER: 3
 .1.3.6.1.2.1.1.9.1.2.7 = OID: .1.3.6.1.3.77
 a=.1.3.6.1.3.77.1.1.1.0 .1.3.6.1.3.77.1.1.2.0 .1.3.6.1.3.77
 .1.3.6.1.3.77.1.4.1.2 .1.3.6.1.3.77.1.4.1.20.2
-.1.3.6.1.3.77.1.4.1.3.2 = INTEGER: 3	.1.3.6.1.3.77.1.6.1.3.2.9 = INTEGER: 1	.1.3.6.1.3.77.1.6.1.24.2.9 = INTEGER: 7
+.1.3.6.1.3.77.1.4.1.3.2 = INTEGER: 3	.1.3.6.1.3.77.1.6.1.3.2.9 = INTEGER: 1	.1.3.6.1.3.77.1.5.1.8.2.1 = INTEGER: 9
 .1.3.6.1.3.77.1.4.1.14.1 = INTEGER: 9
 .1.3.6.1.3.77.1.99.1 = INTEGER: 3
+snmpset 127.0.0.1:161 1.3.6.1.3.77.1.3.1.0 i 1 iso.3.6.1.3.77.1.2.1.0 i 7
+1.3.6.1.3.77.1.2.8.0
+version 1.3.6.1, not 1.3.6.1.3.7
 .1.3.6.1.3.777.1.4.1.2.2 = STRING: "another root"
 .1.3.6.1.6.3.16.1.5.2.1.3.1.97.6.1.3.6.1.3.77 = STRING: "inside an index"
 .1.3.6.1.2.1.1.5.0 = STRING: "host"
@@ -228,9 +261,12 @@ lvaClientAdminStatus.2.4294967295 = INTEGER: connected(1)
 .1.3.6.1.2.1.1.9.1.2.7 = OID: lvaMIB
 a=lvaDaemonName.0 lvaDaemonVersion.0 lvaMIB
 lvaServerName lvaServerClientRequestsDelayed.2
-lvaServerWorkersMin.2 = INTEGER: 3	lvaClientTransport.2.9 = INTEGER: unix(1)	lvaClientDisconnectReason.2.9 = INTEGER: unknown(7)
+lvaServerWorkersMin.2 = INTEGER: 3	lvaClientTransport.2.9 = INTEGER: unix(1)	lvaServiceAuth.2.1 = INTEGER: 9
 lvaServerClientsState.1 = INTEGER: 9
 lvaObjects.99.1 = INTEGER: 3
+snmpset 127.0.0.1:161 lvaLogLevel.0 i 1 lvaConfigLock.0 i 7
+lvaConfigLastError.0
+version 1.3.6.1, not 1.3.6.1.3.7
 .1.3.6.1.3.777.1.4.1.2.2 = STRING: "another root"
 .1.3.6.1.6.3.16.1.5.2.1.3.1.97.6.1.3.6.1.3.77 = STRING: "inside an index"
 .1.3.6.1.2.1.1.5.0 = STRING: "host"
@@ -306,7 +342,8 @@ test_bad_sources() {
         's/DEFVAL      { warning }/DEFVAL      { loud }/'
     bad 'an object in no group' '^lvaDaemonUri OBJ' 'is in no group' \
         '/^lvaDaemonGroup/,/}/{/lvaDaemonUri,/d;}'
-    bad 'an object in two groups' '^lvaDaemonProcessGroup ' 'lvaDaemonUri is in lvaDaemonGroup too' \
+    bad 'an object in two groups' '^lvaDaemonProcessGroup ' \
+        'lvaDaemonUri is in lvaDaemonGroup too' \
         '/^lvaDaemonProcessGroup/,/}/s/lvaDaemonUpTime/lvaDaemonUri/'
     bad 'a notification of an object that is not there' '^lvaUpstreamUp NOT' 'lvaServerUp is not' \
         '/^lvaUpstreamUp NOT/,/}/s/lvaServerUpstreamState/lvaServerUp/'
@@ -316,6 +353,7 @@ test_bad_sources() {
         '/^lvaFullCompliance/,/}/s/lvaDaemonGroup/lvaXGroup/'
     bad 'LAST-UPDATED without a REVISION' '^lvaMIB ' 'is not the newest REVISION' \
         's/LAST-UPDATED "2026/LAST-UPDATED "2027/'
+    # shellcheck disable=SC2016
     bad 'a module that does not end' '^$' '"the end of the file"' '$d'
     bad 'a root that is written out' '{ enterprises 5 }' '"@ROOT@" expected' \
         's/{ @ROOT@ }/{ enterprises 5 }/'
@@ -335,6 +373,7 @@ wrong() {
 
 test_usage() {
     wrong 2 '--root is needed' --mib "$source"
+    wrong 2 '--root is needed' --oids "$source"
     wrong 2 'one mode and one file' --root=1.3.6.1.3.77 "$source"
     wrong 2 'one mode and one file' --root=1.3.6.1.3.77 --mib --oids "$source"
     wrong 2 'one mode and one file' --root=1.3.6.1.3.77 --mib
@@ -390,8 +429,8 @@ find_mibs() {
 test_smilint() {
     missing smilint && return
     for root in $roots; do
-        SMIPATH=$mibdirs smilint -c /dev/null -l 6 -s "$tmp/$root/$module.txt" 2>&1 |
-            empty "smilint has no message for $root"
+        SMIPATH=$mibdirs smilint -c /dev/null -l 6 -s "$tmp/$root/$module.txt" >"$tmp/why" 2>&1
+        empty "smilint has no message for $root"
     done
     sed 's/^    ::= { lvaDaemon 2 }/    ::= { lvaDaemon 1 }/' "$tmp/1.3.6.1.3.77/$module.txt" \
         >"$tmp/broken.txt"
@@ -423,11 +462,11 @@ test_net_snmp() {
         translate -On $(cut -f 1 "$tmp/$root/oids" | sed "s/^/${module}::/") >"$tmp/found"
         cut -f 2 "$tmp/$root/oids" >"$tmp/expected"
         same "net-snmp: names to numbers, $root" "$tmp/expected" "$tmp/found"
-        # With instances that each object can have: net-snmp checks the ranges of indexes. -Ob leaves
-        # indexes numbers, as the sed script does.
+        # With instances that each object can have: net-snmp checks the ranges of indexes. -Ob
+        # leaves indexes numbers, as the sed script does.
         {
             cut -f 2 "$tmp/$root/oids"
-            sed -n 's/^LVA_OBJECT([^"]*"\([0-9.]*\)".*/\1/p' "$tmp/interface" | sed "
+            cut -d' ' -f2 "$tmp/objects" | sed "
                 s/^1\.3\.4\..*/&.4/
                 s/^1\.4\..*/&.65535/
                 s/^1\.5\..*/&.2.3/
@@ -441,16 +480,15 @@ test_net_snmp() {
         sed -f "$tmp/$root/names" "$tmp/numbers" >"$tmp/found"
         same "net-snmp: numbers to names as the sed script, $root" "$tmp/expected" "$tmp/found"
     done
-    # Types and access as net-snmp's parser sees them.
+    # Types and access as net-snmp's parser sees them; they do not depend on the root.
     # shellcheck disable=SC2046
-    translate -Td $(sed -n "s/^LVA_OBJECT(\([^,]*\),.*/${module}::\1/p" "$tmp/interface") |
+    translate -Td $(sed "s/ .*//;s/^/${module}::/" "$tmp/objects") |
         awk '/ OBJECT-TYPE/ { name = $1 } /^ *SYNTAX/ { type = $2 } /^ *MAX-ACCESS/ {
             print name, type, $2 }' |
         sed 's/ Unsigned32 / UNSIGNED /;s/ Gauge32 / GAUGE /;s/ Counter\([36]\)/ COUNTER\1/
             s/ OCTET / OCTET_STR /;s/ BITS / OCTET_STR /
             s/read-only$/RO/;s/read-write$/RW/;s/accessible-for-notify$/NOTIFY/' >"$tmp/found"
-    sed -n 's/^LVA_OBJECT(\([^,]*\), "[^"]*", \([^,]*\), \(.*\))/\1 \2 \3/p' "$tmp/interface" \
-        >"$tmp/expected"
+    cut -d' ' -f1,3,4 "$tmp/objects" >"$tmp/expected"
     same 'net-snmp: types and access' "$tmp/expected" "$tmp/found"
 }
 

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Calls net-snmp. */
+#include "agent/handler.h"
+
+#include <string.h>
+
+#include "agent/set.h"
+#include "agent/views.h"
+#include "mib/lva-mib.h"
+
+#define VADM_LOG_CATEGORY "agent.handler"
+#include "common/log.h"
+
+G_STATIC_ASSERT(VADM_STATUS_GEN_ERR == SNMP_ERR_GENERR);
+G_STATIC_ASSERT(VADM_STATUS_WRONG_TYPE == SNMP_ERR_WRONGTYPE);
+G_STATIC_ASSERT(VADM_STATUS_WRONG_LENGTH == SNMP_ERR_WRONGLENGTH);
+G_STATIC_ASSERT(VADM_STATUS_WRONG_VALUE == SNMP_ERR_WRONGVALUE);
+G_STATIC_ASSERT(VADM_STATUS_NO_CREATION == SNMP_ERR_NOCREATION);
+G_STATIC_ASSERT(VADM_STATUS_INCONSISTENT_VALUE == SNMP_ERR_INCONSISTENTVALUE);
+G_STATIC_ASSERT(VADM_STATUS_RESOURCE_UNAVAILABLE == SNMP_ERR_RESOURCEUNAVAILABLE);
+G_STATIC_ASSERT(VADM_STATUS_COMMIT_FAILED == SNMP_ERR_COMMITFAILED);
+G_STATIC_ASSERT(VADM_STATUS_UNDO_FAILED == SNMP_ERR_UNDOFAILED);
+G_STATIC_ASSERT(VADM_STATUS_NOT_WRITABLE == SNMP_ERR_NOTWRITABLE);
+
+struct _VadmHandler {
+    VadmMib *mib;
+    VadmViews *views;
+    VadmSet *set;
+    guint64 session; /* generation, counted from 1 */
+};
+
+static const oid vadm_root[] = {LVA_ROOT};
+
+VadmHandler *
+vadm_handler_new(VadmSource *source, VadmSettings *settings, const char *context, gboolean writable)
+{
+    VadmHandler *handler = g_new0(VadmHandler, 1);
+
+    handler->mib = vadm_mib_new(source, settings, context, writable);
+    handler->views = vadm_views_new(source);
+    handler->set = vadm_set_new(handler->mib);
+    handler->session = 1;
+    return handler;
+}
+
+void
+vadm_handler_free(VadmHandler *handler)
+{
+    if (!handler)
+        return;
+    vadm_set_free(handler->set);
+    vadm_views_free(handler->views);
+    vadm_mib_free(handler->mib);
+    g_free(handler);
+}
+
+void
+vadm_handler_session_started(VadmHandler *handler)
+{
+    vadm_handler_session_stopped(handler);
+    handler->session++;
+}
+
+void
+vadm_handler_session_stopped(VadmHandler *handler)
+{
+    vadm_set_settle(handler->set, "the session with the master agent ended");
+    vadm_views_clear(handler->views);
+}
+
+gboolean
+vadm_handler_expire(VadmHandler *handler, gint64 now)
+{
+    gboolean views = vadm_views_expire(handler->views, now) > 0;
+    gboolean set = vadm_set_expire(handler->set, now);
+
+    return views || set;
+}
+
+/* Where an OID of net-snmp lies: <0 before our root, 0 at or below it, >0 behind. The arcs below
+ * it are put into @arcs (MAX_OID_LEN of them). An arc beyond 32 bits does not exist on the wire
+ * (RFC 2578 section 3.5); *exact tells that one was cut, which keeps the order. */
+static int
+vadm_handler_suffix(const oid *name, gsize name_length, guint32 *arcs, gsize *length,
+                    gboolean *exact)
+{
+    int order = snmp_oid_ncompare(name, name_length, vadm_root, G_N_ELEMENTS(vadm_root),
+                                  G_N_ELEMENTS(vadm_root));
+
+    *length = 0;
+    *exact = TRUE;
+    if (order != 0)
+        return order;
+    if (name_length < G_N_ELEMENTS(vadm_root))
+        return -1;
+    for (gsize i = G_N_ELEMENTS(vadm_root); i < name_length && i < MAX_OID_LEN; i++) {
+        *exact = *exact && name[i] <= G_MAXUINT32;
+        arcs[(*length)++] = (guint32)MIN(name[i], G_MAXUINT32);
+    }
+    return 0;
+}
+
+/* Types on the wire: Unsigned32 has the tag of Gauge32; a Counter64 is two halves in longs. */
+static void
+vadm_handler_answer(netsnmp_variable_list *varbind, const VadmDatum *datum)
+{
+    long integer = (long)datum->number;
+    struct counter64 halves = {.high = (u_long)(datum->number >> 32),
+                               .low = (u_long)(datum->number & G_MAXUINT32)};
+
+    switch (datum->type) {
+    case VADM_SNMP_INTEGER:
+        snmp_set_var_typed_value(varbind, ASN_INTEGER, &integer, sizeof(integer));
+        return;
+    case VADM_SNMP_UNSIGNED:
+    case VADM_SNMP_GAUGE:
+        snmp_set_var_typed_value(varbind, ASN_UNSIGNED, &integer, sizeof(integer));
+        return;
+    case VADM_SNMP_COUNTER32:
+        snmp_set_var_typed_value(varbind, ASN_COUNTER, &integer, sizeof(integer));
+        return;
+    case VADM_SNMP_COUNTER64:
+        snmp_set_var_typed_value(varbind, ASN_COUNTER64, &halves, sizeof(halves));
+        return;
+    case VADM_SNMP_OCTET_STR:
+        snmp_set_var_typed_value(varbind, ASN_OCTET_STR, datum->bytes, datum->length);
+        return;
+    case VADM_SNMP_OTHER:
+    default:
+        return;
+    }
+}
+
+static void
+vadm_handler_get(VadmHandler *handler, VadmView *view, netsnmp_agent_request_info *info,
+                 netsnmp_request_info *request)
+{
+    netsnmp_variable_list *varbind = request->requestvb;
+    guint32 arcs[MAX_OID_LEN];
+    gsize length;
+    gboolean exact;
+    VadmGetResult result = VADM_GET_NO_OBJECT;
+    VadmDatum datum;
+
+    if (vadm_handler_suffix(varbind->name, varbind->name_length, arcs, &length, &exact) == 0)
+        result =
+            exact ? vadm_mib_get(handler->mib, view, arcs, length, &datum) : VADM_GET_NO_INSTANCE;
+    if (result == VADM_GET_OK)
+        vadm_handler_answer(varbind, &datum);
+    else
+        netsnmp_request_set_error(request, result == VADM_GET_NO_OBJECT ? SNMP_NOSUCHOBJECT
+                                                                        : SNMP_NOSUCHINSTANCE);
+    (void)info;
+}
+
+static void
+vadm_handler_set_name(netsnmp_variable_list *varbind, const VadmMibOid *found)
+{
+    oid name[G_N_ELEMENTS(vadm_root) + VADM_MIB_OID_MAX];
+
+    memcpy(name, vadm_root, sizeof(vadm_root));
+    for (guint i = 0; i < found->length; i++)
+        name[G_N_ELEMENTS(vadm_root) + i] = found->arcs[i];
+    snmp_set_var_objid(varbind, name, G_N_ELEMENTS(vadm_root) + found->length);
+}
+
+/* A varbind left as it came means that there is nothing behind it here: net-snmp goes on with
+ * the next registration. AgentX may include the starting OID itself (RFC 2741 section 5.2). */
+static void
+vadm_handler_next(VadmHandler *handler, VadmView *view, netsnmp_request_info *request)
+{
+    netsnmp_variable_list *varbind = request->requestvb;
+    guint32 arcs[MAX_OID_LEN];
+    gsize length;
+    gboolean exact;
+    int order;
+    VadmMibOid found;
+    VadmDatum datum;
+
+    order = vadm_handler_suffix(varbind->name, varbind->name_length, arcs, &length, &exact);
+    if (order > 0)
+        return;
+    if (request->inclusive && order == 0 && exact &&
+        vadm_mib_get(handler->mib, view, arcs, length, &datum) == VADM_GET_OK) {
+        vadm_handler_answer(varbind, &datum);
+        return;
+    }
+    if (!vadm_mib_next(handler->mib, view, arcs, length, &found, &datum))
+        return;
+    vadm_handler_set_name(varbind, &found);
+    vadm_handler_answer(varbind, &datum);
+}
+
+/* Integers travel as long, and a hand-made one may be shorter: read with the width it has. */
+static gint64
+vadm_handler_integer(const netsnmp_variable_list *varbind)
+{
+    if (varbind->val_len >= sizeof(long))
+        return *varbind->val.integer;
+    if (varbind->val_len >= sizeof(int)) {
+        int narrow;
+        memcpy(&narrow, varbind->val.string, sizeof(narrow));
+        return narrow;
+    }
+    return -1;
+}
+
+static void
+vadm_handler_item(const netsnmp_variable_list *varbind, VadmSetItem *item)
+{
+    switch (varbind->type) {
+    case ASN_INTEGER:
+        item->type = VADM_SNMP_INTEGER;
+        item->number = vadm_handler_integer(varbind);
+        return;
+    case ASN_UNSIGNED:
+        item->type = VADM_SNMP_UNSIGNED;
+        item->number = vadm_handler_integer(varbind);
+        return;
+    case ASN_OCTET_STR:
+        item->type = VADM_SNMP_OCTET_STR;
+        item->bytes = varbind->val.string;
+        item->length = varbind->val_len;
+        return;
+    default:
+        item->type = VADM_SNMP_OTHER;
+        return;
+    }
+}
+
+/* The requests of one call, with the arcs that their items point to. */
+typedef struct {
+    guint n;
+    netsnmp_request_info **requests;
+    VadmSetItem *items;
+    guint32 *arcs;
+} VadmHandlerBatch;
+
+static void
+vadm_handler_batch_clear(VadmHandlerBatch *batch)
+{
+    g_free(batch->requests);
+    g_free(batch->items);
+    g_free(batch->arcs);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VadmHandlerBatch, vadm_handler_batch_clear)
+
+static void
+vadm_handler_batch_fill(VadmHandlerBatch *batch, netsnmp_request_info *requests)
+{
+    guint i = 0;
+
+    for (netsnmp_request_info *request = requests; request; request = request->next)
+        batch->n += request->processed == 0;
+    batch->requests = g_new0(netsnmp_request_info *, batch->n);
+    batch->items = g_new0(VadmSetItem, batch->n);
+    batch->arcs = g_new0(guint32, (gsize)batch->n * MAX_OID_LEN);
+    for (netsnmp_request_info *request = requests; request; request = request->next) {
+        guint32 *arcs = batch->arcs + (gsize)i * MAX_OID_LEN;
+        gboolean exact;
+
+        if (request->processed)
+            continue;
+        batch->requests[i] = request;
+        batch->items[i].oid = arcs;
+        vadm_handler_suffix(request->requestvb->name, request->requestvb->name_length, arcs,
+                            &batch->items[i].oid_length, &exact);
+        if (!exact)
+            batch->items[i].oid_length = 0; /* names nothing */
+        vadm_handler_item(request->requestvb, &batch->items[i]);
+        i++;
+    }
+}
+
+static gboolean
+vadm_handler_phase(int mode, VadmPhase *phase)
+{
+    switch (mode) {
+    case MODE_SET_RESERVE1:
+        *phase = VADM_PHASE_RESERVE1;
+        return TRUE;
+    case MODE_SET_RESERVE2:
+        *phase = VADM_PHASE_RESERVE2;
+        return TRUE;
+    case MODE_SET_ACTION:
+        *phase = VADM_PHASE_ACTION;
+        return TRUE;
+    case MODE_SET_COMMIT:
+        *phase = VADM_PHASE_COMMIT;
+        return TRUE;
+    case MODE_SET_UNDO:
+        *phase = VADM_PHASE_UNDO;
+        return TRUE;
+    case MODE_SET_FREE:
+        *phase = VADM_PHASE_FREE;
+        return TRUE;
+    default:
+        return FALSE;
+    }
+}
+
+/* An error of the PDU as a whole is put on its first varbind. */
+static void
+vadm_handler_set(VadmHandler *handler, VadmTxnKey key, VadmView *view, VadmPhase phase,
+                 netsnmp_agent_request_info *info, netsnmp_request_info *requests, gint64 now)
+{
+    g_auto(VadmHandlerBatch) batch = {0};
+    VadmStatus status;
+    guint at = 0;
+
+    vadm_handler_batch_fill(&batch, requests);
+    if (batch.n == 0)
+        return;
+    status = vadm_set_phase(handler->set, phase, key, view, batch.items, batch.n, now, &at);
+    if (status != VADM_STATUS_OK)
+        netsnmp_set_request_error(info, batch.requests[at], (int)status);
+}
+
+static void
+vadm_handler_fail(netsnmp_agent_request_info *info, netsnmp_request_info *requests)
+{
+    for (netsnmp_request_info *request = requests; request; request = request->next)
+        netsnmp_set_request_error(info, request, SNMP_ERR_GENERR);
+}
+
+int
+vadm_handler_request(netsnmp_mib_handler *node, netsnmp_handler_registration *registration,
+                     netsnmp_agent_request_info *info, netsnmp_request_info *requests)
+{
+    VadmHandler *handler = node->myvoid;
+    gint64 now = g_get_monotonic_time();
+    VadmTxnKey key = {.session = handler->session};
+    gboolean is_set;
+    VadmPhase phase;
+    VadmView *view = NULL;
+
+    (void)registration;
+    if (info->asp && info->asp->pdu)
+        key.transaction = (guint32)info->asp->pdu->transid;
+    is_set = vadm_handler_phase(info->mode, &phase);
+    if (!is_set || phase == VADM_PHASE_RESERVE1 || phase == VADM_PHASE_RESERVE2) {
+        view = vadm_views_get(handler->views, key, now);
+        if (!view) {
+            vadm_handler_fail(info, requests);
+            return SNMP_ERR_NOERROR;
+        }
+    }
+    if (is_set) {
+        vadm_handler_set(handler, key, view, phase, info, requests, now);
+        return SNMP_ERR_NOERROR;
+    }
+    for (netsnmp_request_info *request = requests; request; request = request->next) {
+        if (request->processed)
+            continue;
+        if (info->mode == MODE_GET)
+            vadm_handler_get(handler, view, info, request);
+        else if (info->mode == MODE_GETNEXT)
+            vadm_handler_next(handler, view, request);
+    }
+    return SNMP_ERR_NOERROR;
+}
+
+gboolean
+vadm_handler_register(VadmHandler *handler, const char *context)
+{
+    netsnmp_mib_handler *node;
+    netsnmp_handler_registration *registration;
+
+    node = netsnmp_create_handler("virtadm", vadm_handler_request);
+    if (!node)
+        return FALSE;
+    node->myvoid = handler;
+    registration = netsnmp_handler_registration_create("virtadm", node, vadm_root,
+                                                       G_N_ELEMENTS(vadm_root), HANDLER_CAN_RWRITE);
+    if (!registration) {
+        netsnmp_handler_free(node);
+        return FALSE;
+    }
+    if (*context)
+        registration->contextName = strdup(context);
+    return netsnmp_register_handler(registration) == MIB_REGISTERED_OK;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Between net-snmp and the MIB: the one handler of the one registration, which gets all varbinds
+ * of a PDU in one call per phase. It translates OIDs, values and error statuses, and decides
+ * nothing. Calls net-snmp. All functions: snmp thread.
+ */
+#ifndef VADM_AGENT_HANDLER_H
+#define VADM_AGENT_HANDLER_H
+
+#include "agent/mib.h"
+#include "agent/netsnmp.h"
+
+typedef struct _VadmHandler VadmHandler;
+
+/** vadm_handler_new: @source, @settings: (transfer none); the rest as in vadm_mib_new(). */
+VadmHandler *vadm_handler_new(VadmSource *source, VadmSettings *settings, const char *context,
+                              gboolean writable);
+/** vadm_handler_free: settles an open transaction. After the registration is gone. */
+void vadm_handler_free(VadmHandler *handler);
+
+/**
+ * vadm_handler_register:
+ * @context: "" for the default one
+ *
+ * Registers the root of the MIB with net-snmp, after init_agent().
+ * Returns: FALSE: net-snmp refused
+ */
+gboolean vadm_handler_register(VadmHandler *handler, const char *context);
+
+/** vadm_handler_request: a Netsnmp_Node_Handler; @node->myvoid is the VadmHandler. */
+int vadm_handler_request(netsnmp_mib_handler *node, netsnmp_handler_registration *registration,
+                         netsnmp_agent_request_info *info, netsnmp_request_info *requests);
+
+/** vadm_handler_session_started, _stopped: a session with the master agent began or ended: its
+ * transaction ids mean nothing to another one. Stopped may come twice. */
+void vadm_handler_session_started(VadmHandler *handler);
+void vadm_handler_session_stopped(VadmHandler *handler);
+
+/** vadm_handler_expire: ends views and transactions whose time is over. Returns: whether it must
+ * be called again, in a second or so. */
+gboolean vadm_handler_expire(VadmHandler *handler, gint64 now);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmHandler, vadm_handler_free)
+
+#endif

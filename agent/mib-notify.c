@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* lvaNotify: which notifications are sent. All of it is the agent's own. */
+#include "agent/mib-private.h"
+
+static gboolean
+vadm_mib_find_notify(VadmView *view, VadmMatch match, VadmRow *row)
+{
+    (void)view;
+    return vadm_mib_match_scalar(match, row);
+}
+
+/* BITS: bit 0 is the highest of the first octet (RFC 2578 section 7.1.4); always 2 octets. */
+static gboolean
+vadm_get_notify_enable(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+{
+    VadmSettingsValues values = vadm_settings_get(vadm_mib_get_settings(row->mib));
+
+    (void)column;
+    out->buffer[0] = out->buffer[1] = 0;
+    for (guint bit = 0; bit < 16; bit++) {
+        if (values.notify_enable & (1u << bit))
+            out->buffer[bit / 8] |= (guint8)(0x80u >> (bit % 8));
+    }
+    out->bytes = out->buffer;
+    out->length = 2;
+    return TRUE;
+}
+
+static gboolean
+vadm_get_notify_min_interval(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+{
+    (void)column;
+    return vadm_datum_set_number(
+        out, vadm_settings_get(vadm_mib_get_settings(row->mib)).notify_min_interval);
+}
+
+/* In the order of the arcs. */
+static const VadmColumn vadm_mib_notify_columns[] = {
+    VADM_COLUMN_OWN_RW(lvaNotifyEnable, OCTET_STR, NOTIFY_ENABLE, vadm_get_notify_enable, 2,
+                       VADM_BITS(VADM_NOTIFY_BITS_DEFINED)),
+    VADM_COLUMN_OWN_RW(lvaNotifyMinInterval, UNSIGNED, NOTIFY_MIN_INTERVAL,
+                       vadm_get_notify_min_interval, 0, VADM_RANGE(0, VADM_NOTIFY_INTERVAL_BOUND)),
+};
+
+const VadmTable vadm_mib_notify_scalars = {
+    .path = {1, LVA_GROUP_lvaNotify},
+    .path_length = 2,
+    .columns = vadm_mib_notify_columns,
+    .n_columns = G_N_ELEMENTS(vadm_mib_notify_columns),
+    .find = vadm_mib_find_notify,
+};

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agent/settings.h"
+
+#include <string.h>
+
+#define VADM_LOG_CATEGORY "agent.settings"
+#include "common/lock.h"
+#include "common/log.h"
+
+struct _VadmSettings {
+    VadmMutex lock;
+    VadmSettingsValues values; /* under lock */
+    char *last_error;          /* under lock */
+};
+
+enum { VADM_SETTING_LOCK = 1, VADM_SETTING_ENABLE = 2, VADM_SETTING_INTERVAL = 4 };
+
+VadmSettings *
+vadm_settings_new(guint16 notify_enable, guint32 notify_min_interval)
+{
+    VadmSettings *settings = g_new0(VadmSettings, 1);
+
+    vadm_mutex_init(&settings->lock);
+    settings->values.lock = g_random_int() & VADM_LOCK_BOUND;
+    settings->last_error = g_strdup("");
+    vadm_settings_set_notify(settings, notify_enable, notify_min_interval);
+    return settings;
+}
+
+void
+vadm_settings_free(VadmSettings *settings)
+{
+    if (!settings)
+        return;
+    vadm_mutex_clear(&settings->lock);
+    g_free(settings->last_error);
+    g_free(settings);
+}
+
+VadmSettingsValues
+vadm_settings_get(VadmSettings *settings)
+{
+    VADM_LOCK_SCOPE(&settings->lock);
+    return settings->values;
+}
+
+void
+vadm_settings_set_notify(VadmSettings *settings, guint16 notify_enable, guint32 notify_min_interval)
+{
+    VADM_LOCK_SCOPE(&settings->lock);
+    settings->values.notify_enable = notify_enable & VADM_NOTIFY_BITS_MASK;
+    settings->values.notify_min_interval = MIN(notify_min_interval, VADM_NOTIFY_INTERVAL_BOUND);
+}
+
+VadmAccess
+vadm_settings_access(VadmField field)
+{
+    switch (field) {
+    case VADM_FIELD_CONFIG_LOCK:
+    case VADM_FIELD_NOTIFY_ENABLE:
+    case VADM_FIELD_NOTIFY_MIN_INTERVAL:
+        return VADM_ACCESS_WRITE;
+    case VADM_FIELD_CONFIG_LAST_ERROR:
+        return VADM_ACCESS_READ;
+    default:
+        return VADM_ACCESS_NONE;
+    }
+}
+
+void
+vadm_settings_set_last_error(VadmSettings *settings, const char *message)
+{
+    g_autofree char *valid = g_utf8_make_valid(message, -1);
+    gsize length = strlen(valid);
+
+    if (length > VADM_LAST_ERROR_BOUND) {
+        const char *end = g_utf8_find_prev_char(valid, valid + VADM_LAST_ERROR_BOUND + 1);
+        length = end ? (gsize)(end - valid) : 0;
+    }
+    VADM_LOCK_SCOPE(&settings->lock);
+    g_free(settings->last_error);
+    settings->last_error = g_strndup(valid, length);
+}
+
+char *
+vadm_settings_get_last_error(VadmSettings *settings)
+{
+    VADM_LOCK_SCOPE(&settings->lock);
+    return g_strdup(settings->last_error);
+}
+
+/* What one change asks for, checked by itself. */
+static gboolean
+vadm_settings_stage(const VadmSettingsValues *now, const VadmChange *change, VadmSettingsTxn *txn,
+                    GError **error)
+{
+    guint64 number = change->value.number;
+
+    switch (change->field) {
+    case VADM_FIELD_CONFIG_LOCK:
+        if (number != now->lock) {
+            g_set_error(error, VADM_ERROR, VADM_ERROR_INCONSISTENT,
+                        "the lock is stale: it is %u now", now->lock);
+            return FALSE;
+        }
+        txn->fields |= VADM_SETTING_LOCK;
+        txn->next.lock = now->lock == VADM_LOCK_BOUND ? 0 : now->lock + 1;
+        return TRUE;
+    case VADM_FIELD_NOTIFY_ENABLE:
+        if (number & ~(guint64)VADM_NOTIFY_BITS_MASK) {
+            g_set_error(error, VADM_ERROR, VADM_ERROR_INVALID_VALUE,
+                        "only bits 0 to %u are defined", VADM_NOTIFY_BITS_DEFINED - 1);
+            return FALSE;
+        }
+        txn->fields |= VADM_SETTING_ENABLE;
+        txn->next.notify_enable = (guint16)number;
+        return TRUE;
+    case VADM_FIELD_NOTIFY_MIN_INTERVAL:
+        if (number > VADM_NOTIFY_INTERVAL_BOUND) {
+            g_set_error(error, VADM_ERROR, VADM_ERROR_INVALID_VALUE,
+                        "must be between 0 and %u seconds", VADM_NOTIFY_INTERVAL_BOUND);
+            return FALSE;
+        }
+        txn->fields |= VADM_SETTING_INTERVAL;
+        txn->next.notify_min_interval = (guint32)number;
+        return TRUE;
+    default:
+        g_set_error(error, VADM_ERROR, VADM_ERROR_NOT_SUPPORTED, "not a setting of the agent");
+        return FALSE;
+    }
+}
+
+gboolean
+vadm_settings_prepare(VadmSettings *settings, const VadmChange *changes, guint n_changes,
+                      VadmSettingsTxn *txn, VadmFault *fault)
+{
+    VadmSettingsTxn staged = {.active = TRUE};
+
+    staged.before = staged.next = vadm_settings_get(settings);
+    for (guint i = 0; i < n_changes; i++) {
+        if (!vadm_settings_stage(&staged.before, &changes[i], &staged, &fault->error)) {
+            fault->tag = changes[i].tag;
+            return FALSE;
+        }
+    }
+    *txn = staged;
+    return TRUE;
+}
+
+/* Only what the transaction names: the rest may have been changed by a reload since. */
+static void
+vadm_settings_apply(VadmSettings *settings, const VadmSettingsValues *values, guint fields)
+{
+    VADM_LOCK_SCOPE(&settings->lock);
+    if (fields & VADM_SETTING_LOCK)
+        settings->values.lock = values->lock;
+    if (fields & VADM_SETTING_ENABLE)
+        settings->values.notify_enable = values->notify_enable;
+    if (fields & VADM_SETTING_INTERVAL)
+        settings->values.notify_min_interval = values->notify_min_interval;
+}
+
+void
+vadm_settings_commit(VadmSettings *settings, VadmSettingsTxn *txn)
+{
+    if (!txn->active || txn->committed)
+        return;
+    vadm_settings_apply(settings, &txn->next, txn->fields);
+    txn->committed = TRUE;
+    if (txn->fields & VADM_SETTING_ENABLE)
+        VADM_INFO("lvaNotifyEnable 0x%03x -> 0x%03x (snmp)", txn->before.notify_enable,
+                  txn->next.notify_enable);
+    if (txn->fields & VADM_SETTING_INTERVAL)
+        VADM_INFO("lvaNotifyMinInterval %u -> %u (snmp)", txn->before.notify_min_interval,
+                  txn->next.notify_min_interval);
+}
+
+void
+vadm_settings_undo(VadmSettings *settings, VadmSettingsTxn *txn)
+{
+    VadmSettingsValues now = vadm_settings_get(settings);
+    guint fields = txn->fields;
+
+    if (!txn->active || !txn->committed)
+        return;
+    if (now.lock != txn->next.lock)
+        fields &= ~(guint)VADM_SETTING_LOCK;
+    if (now.notify_enable != txn->next.notify_enable)
+        fields &= ~(guint)VADM_SETTING_ENABLE;
+    if (now.notify_min_interval != txn->next.notify_min_interval)
+        fields &= ~(guint)VADM_SETTING_INTERVAL;
+    vadm_settings_apply(settings, &txn->before, fields);
+    txn->committed = FALSE;
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Calls net-snmp; docs/agent.md tells why each of its settings is made. */
+#include "agent/snmp-thread.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/handler.h"
+#include "agent/netsnmp.h"
+#include "agent/transport.h"
+#include "common/lock.h"
+#include "mib/lva-mib.h"
+
+#define VADM_LOG_CATEGORY "agent.snmp"
+#include "common/log.h"
+
+#define VADM_SNMP_NAME "virtadmd"
+/* How long net-snmp waits for the master's answer to open, register, ping and close. It has no
+ * finer unit; its own default is 1 s six times over. */
+#define VADM_SNMP_ANSWER_S 1
+
+struct _VadmSnmpThread {
+    pthread_t thread;
+    char *master, *context;
+    guint retry_interval;
+    int wake_fd;
+    atomic_bool stopping;
+    atomic_bool connected;
+
+    VadmMutex lock;
+    VadmCond cond;
+    gboolean ended; /* under lock */
+
+    /* snmp thread only */
+    VadmHandler *handler;
+    int session_fd;         /* of the open session, -1: none */
+    gboolean refused;       /* the master would not register the MIB in this session */
+    gboolean refusal_known; /* and that has been logged */
+    unsigned int expiry_alarm;
+    char *last_message; /* what net-snmp said last, so as not to repeat it */
+};
+
+/* Messages of net-snmp that tell what we tell ourselves, or that come in the course of things. */
+static gboolean
+vadm_snmp_is_routine(const char *message)
+{
+    static const char *const routine[] = {
+        "AgentX master disconnected us",
+        "AgentX master agent failed to respond to ping",
+        "NET-SNMP version",
+        "registering pdu failed",
+        "Warning: Failed to connect",
+        "Failed to create the persistent directory",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(routine); i++) {
+        if (g_str_has_prefix(message, routine[i]))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* The attempts to come back repeat a message every few seconds: only what is new is worth an
+ * operator's attention. */
+static int
+vadm_snmp_log(int major, int minor, void *server_arg, void *client_arg)
+{
+    const struct snmp_log_message *entry = server_arg;
+    VadmSnmpThread *thread = client_arg;
+    g_autofree char *message = g_strchomp(g_strdup(entry->msg));
+    gboolean quiet;
+
+    (void)major;
+    (void)minor;
+    /* The only sign of it: net-snmp ignores the result (agentx_registration_callback). */
+    if (g_str_has_prefix(message, "registering pdu failed"))
+        thread->refused = TRUE;
+    quiet = vadm_snmp_is_routine(message) || g_strcmp0(message, thread->last_message) == 0;
+    if (quiet || entry->priority >= LOG_DEBUG)
+        VADM_DEBUG("%s", message);
+    else if (entry->priority <= LOG_ERR)
+        VADM_ERR("%s", message);
+    else if (entry->priority == LOG_WARNING)
+        VADM_WARN("%s", message);
+    else
+        VADM_INFO("%s", message);
+    if (!quiet) {
+        g_free(thread->last_message);
+        thread->last_message = g_steal_pointer(&message);
+    }
+    return SNMPERR_SUCCESS;
+}
+
+/* SNMPD_CALLBACK_INDEX_START: a session is open, its registrations follow. */
+static int
+vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_arg)
+{
+    netsnmp_session *session = server_arg;
+    VadmSnmpThread *thread = client_arg;
+    netsnmp_transport *transport = snmp_sess_transport(snmp_sess_pointer(session));
+
+    (void)major;
+    (void)minor;
+    session->timeout = VADM_SNMP_ANSWER_S * ONE_SEC;
+    session->retries = 0;
+    thread->session_fd = transport ? transport->sock : -1;
+    thread->refused = FALSE;
+    vadm_handler_session_started(thread->handler);
+    return SNMPERR_SUCCESS;
+}
+
+/* SNMPD_CALLBACK_INDEX_STOP: it may come twice for one session, when the master dies while it
+ * is being pinged. */
+static int
+vadm_snmp_session_stopped(int major, int minor, void *server_arg, void *client_arg)
+{
+    VadmSnmpThread *thread = client_arg;
+
+    (void)major;
+    (void)minor;
+    (void)server_arg;
+    thread->session_fd = -1;
+    vadm_handler_session_stopped(thread->handler);
+    return SNMPERR_SUCCESS;
+}
+
+static void
+vadm_snmp_woken(int fd, void *data)
+{
+    guint64 count;
+    ssize_t got = read(fd, &count, sizeof(count));
+
+    (void)got;
+    (void)data;
+}
+
+static void
+vadm_snmp_expiry_due(unsigned int alarm, void *data)
+{
+    VadmSnmpThread *thread = data;
+
+    (void)alarm;
+    thread->expiry_alarm = 0;
+}
+
+/* Without an alarm, a view of a manager that went away would pin its configuration until the
+ * next request. */
+static void
+vadm_snmp_arm_expiry(VadmSnmpThread *thread)
+{
+    if (vadm_handler_expire(thread->handler, g_get_monotonic_time()) && thread->expiry_alarm == 0)
+        thread->expiry_alarm = snmp_alarm_register(1, 0, vadm_snmp_expiry_due, thread);
+}
+
+/* Net-snmp takes no notice of a refused registration and would keep a session without the MIB
+ * for ever, even after the agent that stood in the way has gone. Ending the session makes it
+ * connect and register anew after the usual interval. */
+static void
+vadm_snmp_leave_refused(VadmSnmpThread *thread)
+{
+    if (!thread->refused || thread->session_fd < 0)
+        return;
+    if (!thread->refusal_known)
+        VADM_WARN("the master agent at %s refuses to register the MIB in context '%s' (does "
+                  "another agent serve it?); trying again every %u s",
+                  thread->master, thread->context, thread->retry_interval);
+    thread->refusal_known = TRUE;
+    shutdown(thread->session_fd, SHUT_RDWR);
+}
+
+static void
+vadm_snmp_publish_state(VadmSnmpThread *thread)
+{
+    gboolean connected = thread->session_fd >= 0 && !thread->refused;
+
+    if (connected == atomic_load(&thread->connected))
+        return;
+    atomic_store(&thread->connected, connected);
+    if (!connected) {
+        VADM_WARN("lost the master agent at %s; trying again every %u s", thread->master,
+                  thread->retry_interval);
+        return;
+    }
+    VADM_INFO("connected to the master agent at %s", thread->master);
+    thread->refusal_known = FALSE;
+    g_clear_pointer(&thread->last_message, g_free);
+}
+
+/* Net-snmp would otherwise read and write files of the system's snmpd, and load MIBs. */
+static void
+vadm_snmp_configure_library(void)
+{
+    char no_mibs[] = "mibs :";
+
+    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_READ_CONFIGS, 1);
+    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_PERSIST_STATE, 1);
+    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DISABLE_PERSISTENT_LOAD, 1);
+    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DISABLE_PERSISTENT_SAVE, 1);
+    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_LOAD_HOST_FILES, 1);
+    /* it would be made for an index of certificates that nobody needs: here it cannot be */
+    netsnmp_ds_set_string(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_PERSISTENT_DIR, "/dev/null");
+    netsnmp_config_remember(no_mibs);
+    netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_ROLE, 1);
+    netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_ROOT_ACCESS, 1);
+    netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_CONNECTION_WARNINGS, 1);
+}
+
+/* The session that opens is made with these, before we could lay hands on it. */
+static void
+vadm_snmp_limit_waiting(void)
+{
+    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_TIMEOUT, VADM_SNMP_ANSWER_S);
+    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_RETRIES, 0);
+}
+
+static gboolean
+vadm_snmp_register(VadmSnmpThread *thread)
+{
+    static const oid root[] = {LVA_ROOT};
+
+    snmp_register_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_START,
+                           vadm_snmp_session_started, thread);
+    snmp_register_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_STOP,
+                           vadm_snmp_session_stopped, thread);
+    if (!vadm_handler_register(thread->handler, thread->context) ||
+        register_readfd(thread->wake_fd, vadm_snmp_woken, NULL) != FD_REGISTERED_OK) {
+        VADM_ERR("net-snmp does not register the MIB: there is no SNMP");
+        return FALSE;
+    }
+    register_sysORTable((oid *)root, G_N_ELEMENTS(root),
+                        LVA_MODULE ": administration of libvirt daemons");
+    return TRUE;
+}
+
+/* The order matters: init_agent, then registrations and the ping interval, then init_snmp,
+ * which makes the first attempt to connect. */
+static gboolean
+vadm_snmp_set_up(VadmSnmpThread *thread)
+{
+    g_autofree char *target = g_strconcat(VADM_TRANSPORT_PREFIX ":", thread->master, NULL);
+
+    snmp_disable_stderrlog();
+    snmp_enable_calllog();
+    snmp_register_callback(SNMP_CALLBACK_LIBRARY, SNMP_CALLBACK_LOGGING, vadm_snmp_log, thread);
+    vadm_snmp_configure_library();
+    vadm_transport_register();
+    netsnmp_ds_set_string(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_X_SOCKET, target);
+    if (init_agent(VADM_SNMP_NAME) != 0) {
+        VADM_ERR("net-snmp does not start: there is no SNMP");
+        return FALSE;
+    }
+    netsnmp_ds_set_int(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_AGENTX_PING_INTERVAL,
+                       (int)thread->retry_interval);
+    vadm_snmp_limit_waiting();
+    if (!vadm_snmp_register(thread))
+        return FALSE;
+    init_snmp(VADM_SNMP_NAME);
+    vadm_snmp_limit_waiting(); /* init_snmp() may have put back the defaults */
+    return TRUE;
+}
+
+static void
+vadm_snmp_loop(VadmSnmpThread *thread)
+{
+    while (!atomic_load(&thread->stopping)) {
+        vadm_snmp_leave_refused(thread);
+        vadm_snmp_publish_state(thread);
+        vadm_snmp_arm_expiry(thread);
+        agent_check_and_process(1);
+    }
+}
+
+/* snmp_shutdown() frees the argument of every callback that is still registered, so ours go
+ * first. It closes the session, which may call the handler once more. */
+static void
+vadm_snmp_tear_down(VadmSnmpThread *thread)
+{
+    snmp_unregister_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_START,
+                             vadm_snmp_session_started, thread, 1);
+    snmp_unregister_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_STOP,
+                             vadm_snmp_session_stopped, thread, 1);
+    snmp_unregister_callback(SNMP_CALLBACK_LIBRARY, SNMP_CALLBACK_LOGGING, vadm_snmp_log, thread,
+                             1);
+    unregister_readfd(thread->wake_fd);
+    snmp_shutdown(VADM_SNMP_NAME);
+    shutdown_agent();
+    vadm_handler_free(thread->handler);
+    g_clear_pointer(&thread->last_message, g_free);
+    atomic_store(&thread->connected, FALSE);
+}
+
+static void *
+vadm_snmp_thread_main(void *data)
+{
+    VadmSnmpThread *thread = data;
+
+    if (vadm_snmp_set_up(thread))
+        vadm_snmp_loop(thread);
+    vadm_snmp_tear_down(thread);
+    vadm_mutex_lock(&thread->lock);
+    thread->ended = TRUE;
+    vadm_cond_signal(&thread->cond);
+    vadm_mutex_unlock(&thread->lock);
+    return NULL;
+}
+
+static void
+vadm_snmp_thread_free(VadmSnmpThread *thread)
+{
+    if (thread->wake_fd >= 0)
+        close(thread->wake_fd);
+    vadm_cond_clear(&thread->cond);
+    vadm_mutex_clear(&thread->lock);
+    g_free(thread->master);
+    g_free(thread->context);
+    g_free(thread);
+}
+
+/* The thread inherits the mask of its creator: signals are the main thread's. */
+static gboolean
+vadm_snmp_thread_spawn(VadmSnmpThread *thread, GError **error)
+{
+    sigset_t all, before;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&thread->thread, NULL, vadm_snmp_thread_main, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) {
+        vadm_error_set_errno(error, rc, "cannot start the snmp thread");
+        return FALSE;
+    }
+    pthread_setname_np(thread->thread, "snmp");
+    return TRUE;
+}
+
+VadmSnmpThread *
+vadm_snmp_thread_start(const VadmSnmpConfig *config, VadmSource *source, VadmSettings *settings,
+                       GError **error)
+{
+    static atomic_bool started;
+    g_autoptr(GSocketAddress) address = vadm_transport_parse(config->master, error);
+    VadmSnmpThread *thread;
+
+    if (!address)
+        return NULL;
+    if (atomic_exchange(&started, TRUE)) {
+        g_set_error(error, VADM_ERROR, VADM_ERROR_INTERNAL,
+                    "the snmp thread was started before: net-snmp has one state in a process");
+        return NULL;
+    }
+    thread = g_new0(VadmSnmpThread, 1);
+    vadm_mutex_init(&thread->lock);
+    vadm_cond_init(&thread->cond);
+    thread->master = g_strdup(config->master);
+    thread->context = g_strdup(config->context ? config->context : "");
+    thread->retry_interval = MAX(config->retry_interval, 1);
+    thread->session_fd = -1;
+    thread->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (thread->wake_fd < 0) {
+        vadm_error_set_errno(error, errno, "cannot start the snmp thread: eventfd");
+        vadm_snmp_thread_free(thread);
+        return NULL;
+    }
+    thread->handler = vadm_handler_new(source, settings, thread->context, config->writable);
+    if (!vadm_snmp_thread_spawn(thread, error)) {
+        vadm_handler_free(thread->handler);
+        vadm_snmp_thread_free(thread);
+        return NULL;
+    }
+    return thread;
+}
+
+gboolean
+vadm_snmp_thread_is_connected(VadmSnmpThread *thread)
+{
+    return atomic_load(&thread->connected);
+}
+
+gboolean
+vadm_snmp_thread_stop(VadmSnmpThread *thread, gint64 timeout_us)
+{
+    gint64 deadline = g_get_monotonic_time() + timeout_us;
+    guint64 one = 1;
+    gboolean ended;
+    ssize_t put;
+
+    atomic_store(&thread->stopping, TRUE);
+    put = write(thread->wake_fd, &one, sizeof(one));
+    (void)put;
+    vadm_mutex_lock(&thread->lock);
+    while (!thread->ended && vadm_cond_wait_until(&thread->cond, &thread->lock, deadline))
+        ;
+    ended = thread->ended;
+    vadm_mutex_unlock(&thread->lock);
+    if (!ended) {
+        VADM_WARN("the snmp thread hangs in a call of net-snmp and is left behind");
+        pthread_detach(thread->thread);
+        return FALSE;
+    }
+    pthread_join(thread->thread, NULL);
+    vadm_snmp_thread_free(thread);
+    return TRUE;
+}
