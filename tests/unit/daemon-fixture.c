@@ -275,10 +275,9 @@ on_stopped(gboolean clean, gpointer user)
 }
 
 void
-fixture_shutdown(void)
+fixture_shutdown_begin(void)
 {
     vadm_daemon_shutdown(fix.daemon, on_stopped, NULL);
-    SPIN_UNTIL(fix.stopped);
 }
 
 void
@@ -464,8 +463,8 @@ peer_is_silent(Peer *peer)
     guint8 octet;
 
     settle();
-    return vadm_framer_pending(peer->framer) == 0 &&
-           recv(peer->fd, &octet, 1, MSG_PEEK) < 0 && errno == EAGAIN;
+    return vadm_framer_pending(peer->framer) == 0 && recv(peer->fd, &octet, 1, MSG_PEEK) < 0 &&
+           errno == EAGAIN;
 }
 
 /* Messages */
@@ -483,8 +482,7 @@ make_message(guint32 program, gint32 procedure, guint32 type, guint32 serial, gu
 {
     gsize total = VADM_RPC_LENGTH_MIN + length;
     guint8 *data = g_malloc0(total);
-    const guint32 words[] = {(guint32)total, program, 1,      (guint32)procedure,
-                             type,           serial,  status};
+    const guint32 words[] = {(guint32)total, program, 1, (guint32)procedure, type, serial, status};
 
     for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
         put_word(data + 4 * i, words[i]);

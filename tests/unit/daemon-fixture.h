@@ -32,8 +32,8 @@ typedef struct {
 
     VadmMutex lock;
     VadmCond changed;
-    gboolean hang;    /* under lock */
-    guint hanging;    /* under lock: jobs that hang now */
+    gboolean hang; /* under lock */
+    guint hanging; /* under lock: jobs that hang now */
 } Echo;
 
 typedef struct {
@@ -59,7 +59,8 @@ extern Fixture fix;
 void fixture_setup(void);
 void fixture_start(void);
 void fixture_teardown(void);
-void fixture_shutdown(void);
+/** Sets fix.stopped and fix.clean in the end. */
+void fixture_shutdown_begin(void);
 
 /** Runs what the main loop has to do now. */
 void turn(void);
