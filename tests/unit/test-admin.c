@@ -417,12 +417,13 @@ START_TEST(test_busy)
     VadmChange change = {.field = VADM_FIELD_LOG_LEVEL,
                          .value = {.kind = VADM_VALUE_UINT, .number = 4}};
     VadmFault fault = {0, NULL};
-    VadmDaemonTxn *txn = vadm_txn_prepare(fixture->daemon, &change, 1, VADM_ORIGIN_SNMP, 0, &fault);
+    VadmDaemonTxn *txn =
+        vadm_txn_prepare(fixture->daemon, &change, 1, VADM_ORIGIN_RELOAD, 0, &fault);
     VadmMessage *reply;
     g_autofree char *text = NULL;
     int number;
 
-    ck_assert_ptr_nonnull(txn);
+    ck_assert_msg(txn != NULL, "%s", fault.error ? fault.error->message : "");
     reply = set_pool("libvirtd", params, 1, 0);
     text = vadm_message_get_error(reply, &number, NULL);
     ck_assert_int_eq(number, VADM_VIR_ERR_RESOURCE_BUSY);
