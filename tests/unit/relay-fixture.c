@@ -491,7 +491,7 @@ Relay *
 relay_new(gboolean upstream)
 {
     Relay *relay = g_new0(Relay, 1);
-    VadmPoolLimits limits = {.min = 2, .max = 8, .priority = 2};
+    VadmPoolLimits limits = {.min = 8, .max = 8, .priority = 2};
     g_autoptr(GError) error = NULL;
 
     relay->directory = g_dir_make_tmp("relay-XXXXXX", &error);
