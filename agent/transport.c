@@ -251,14 +251,17 @@ void
 vadm_transport_register(void)
 {
     static const oid name[] = {NETSNMP_ENTERPRISE_MIB, 9999, 6906};
-    static const char *prefixes[] = {VADM_TRANSPORT_PREFIX, NULL};
     /* net-snmp links it into its list of domains, so it is the process's */
     static netsnmp_tdomain domain = {
         .name = name,
         .name_length = G_N_ELEMENTS(name),
-        .prefix = prefixes,
         .f_create_from_tspec = vadm_transport_create,
     };
 
+    /* snmp_shutdown() frees the array, not what it points to */
+    domain.prefix = calloc(2, sizeof(*domain.prefix));
+    if (!domain.prefix)
+        return;
+    domain.prefix[0] = VADM_TRANSPORT_PREFIX;
     netsnmp_tdomain_register(&domain);
 }

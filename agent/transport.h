@@ -14,7 +14,7 @@
 /* The domain's name: "virtadm:" and then what [snmp] master says. */
 #define VADM_TRANSPORT_PREFIX "virtadm"
 
-/** vadm_transport_register: makes the domain known to net-snmp. Idempotent. */
+/** vadm_transport_register: makes the domain known to net-snmp. Once in a process. */
 void vadm_transport_register(void);
 
 /**

@@ -2,7 +2,19 @@
 AGENT_TEST_CFLAGS = $(UNIT_CFLAGS) $(NETSNMP_CFLAGS)
 AGENT_TEST_LIBS = libvadm-agent.la libvadm-common.la $(CHECK_LIBS) $(NETSNMP_LIBS) $(GLIB_LIBS)
 AGENT_FAKE = tests/unit/fake-source.c tests/unit/fake-source.h
+AGENT_REQUEST = $(AGENT_FAKE) tests/unit/agent-request.c tests/unit/agent-request.h
 
+check_PROGRAMS += tests/unit/test-agent-mib tests/unit/test-agent-set
+TESTS += tests/unit/test-agent-mib tests/unit/test-agent-set
+EXTRA_DIST += tests/unit/agent-expected.inc
+tests_unit_test_agent_mib_SOURCES = tests/unit/test-agent-mib.c $(AGENT_REQUEST)
+tests_unit_test_agent_mib_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_mib_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_set_SOURCES = tests/unit/test-agent-set.c $(AGENT_REQUEST)
+tests_unit_test_agent_set_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_set_LDADD = $(AGENT_TEST_LIBS)
+
+# The snmp thread around a fake source, for experiments with a real master agent.
 check_PROGRAMS += tests/unit/agent-probe
 tests_unit_agent_probe_SOURCES = tests/unit/agent-probe.c $(AGENT_FAKE)
 tests_unit_agent_probe_CFLAGS = $(AGENT_TEST_CFLAGS)
