@@ -55,6 +55,7 @@ vadm_snmp_is_routine(const char *message)
         "NET-SNMP version",
         "registering pdu failed",
         "Warning: Failed to connect",
+        "Failed to create the persistent directory",
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(routine); i++) {
@@ -194,11 +195,16 @@ vadm_snmp_publish_state(VadmSnmpThread *thread)
 static void
 vadm_snmp_configure_library(void)
 {
+    char no_mibs[] = "mibs :";
+
     netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_READ_CONFIGS, 1);
     netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_PERSIST_STATE, 1);
     netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DISABLE_PERSISTENT_LOAD, 1);
     netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DISABLE_PERSISTENT_SAVE, 1);
     netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_LOAD_HOST_FILES, 1);
+    /* it would be made for an index of certificates that nobody needs: here it cannot be */
+    netsnmp_ds_set_string(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_PERSISTENT_DIR, "/dev/null");
+    netsnmp_config_remember(no_mibs);
     netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_ROLE, 1);
     netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_ROOT_ACCESS, 1);
     netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_CONNECTION_WARNINGS, 1);
@@ -269,14 +275,20 @@ vadm_snmp_loop(VadmSnmpThread *thread)
     }
 }
 
+/* snmp_shutdown() frees the argument of every callback that is still registered, so ours go
+ * first. It closes the session, which may call the handler once more. */
 static void
 vadm_snmp_tear_down(VadmSnmpThread *thread)
 {
+    snmp_unregister_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_START,
+                             vadm_snmp_session_started, thread, 1);
+    snmp_unregister_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_STOP,
+                             vadm_snmp_session_stopped, thread, 1);
+    snmp_unregister_callback(SNMP_CALLBACK_LIBRARY, SNMP_CALLBACK_LOGGING, vadm_snmp_log, thread,
+                             1);
     unregister_readfd(thread->wake_fd);
     snmp_shutdown(VADM_SNMP_NAME);
     shutdown_agent();
-    snmp_unregister_callback(SNMP_CALLBACK_LIBRARY, SNMP_CALLBACK_LOGGING, vadm_snmp_log, thread,
-                             1);
     vadm_handler_free(thread->handler);
     g_clear_pointer(&thread->last_message, g_free);
     atomic_store(&thread->connected, FALSE);

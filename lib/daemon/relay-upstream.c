@@ -24,7 +24,7 @@ typedef enum {
 typedef enum { GATE_OPEN, GATE_OPENING, GATE_IDENTITY } VadmRelayGate;
 
 struct _VadmRelayLink {
-    gatomicrefcount refs;
+    gint refs;
     VadmRelay *relay;
     VadmClient *client; /* NULL once it is closed */
     const char *path;
@@ -744,7 +744,7 @@ vadm_relay_link_new(VadmRelay *relay, VadmClient *client, const char *path)
 {
     VadmRelayLink *link = g_new0(VadmRelayLink, 1);
 
-    g_atomic_ref_count_init(&link->refs);
+    link->refs = 1;
     link->relay = relay;
     link->client = client;
     link->path = path;
@@ -757,7 +757,7 @@ vadm_relay_link_new(VadmRelay *relay, VadmClient *client, const char *path)
 VadmRelayLink *
 vadm_relay_link_ref(VadmRelayLink *link)
 {
-    g_atomic_ref_count_inc(&link->refs);
+    g_atomic_int_inc(&link->refs);
     return link;
 }
 
@@ -766,7 +766,7 @@ vadm_relay_link_ref(VadmRelayLink *link)
 void
 vadm_relay_link_unref(VadmRelayLink *link)
 {
-    if (!g_atomic_ref_count_dec(&link->refs))
+    if (!g_atomic_int_dec_and_test(&link->refs))
         return;
     vadm_relay_streams_free(link->streams);
     g_hash_table_unref(link->calls);
