@@ -699,10 +699,10 @@ START_TEST(test_filters)
     for (guint i = 0; i < G_N_ELEMENTS(resets); i++) {
         g_autofree char *some = NULL, *gone = NULL;
 
-        admin_assert_ok(set_log(set, (char *)" 01:util  +2:b 4:a:c "));
+        admin_assert_ok(set_log(set, (char *)" 01:util  +2:b 4:a:c 1:++x "));
         some = get_filters(&count);
-        ck_assert_str_eq(some, "1:*util* 2:*b* 4:*a* ");
-        ck_assert_uint_eq(count, 3);
+        ck_assert_str_eq(some, "1:*util* 2:*b* 4:*a* 1:*+x* ");
+        ck_assert_uint_eq(count, 4);
         admin_assert_error(set_log(set, (char *)"3:ok 9:bad"), 8, 0,
                            "invalid argument: Invalid priority '9' for filter '9:bad'");
         admin_assert_error(set_log(set, (char *)"util"), 8, 0,
@@ -713,7 +713,7 @@ START_TEST(test_filters)
                            "invalid argument: log filters '1:\xff' are not valid UTF-8");
         g_free(some);
         some = get_filters(&count);
-        ck_assert_str_eq(some, "1:*util* 2:*b* 4:*a* ");
+        ck_assert_str_eq(some, "1:*util* 2:*b* 4:*a* 1:*+x* ");
         admin_assert_ok(set_log(set, resets[i]));
         gone = get_filters(&count);
         ck_assert_ptr_null(gone);
