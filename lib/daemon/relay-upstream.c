@@ -457,7 +457,7 @@ link_close_idle(VadmRelayLink *link, VadmRelayCall *call)
 void
 vadm_relay_link_submit(VadmRelayLink *link, VadmRelayCall *call)
 {
-    g_autoptr(VadmRelayLink) keep = vadm_relay_link_ref(link);
+    g_autoptr(VadmRelayLink) keep G_GNUC_UNUSED = vadm_relay_link_ref(link);
 
     if (!link_accepts(link, call))
         return;
@@ -513,7 +513,7 @@ vadm_relay_link_unref(VadmRelayLink *link)
 void
 vadm_relay_link_close(VadmRelayLink *link)
 {
-    g_autoptr(VadmRelayLink) keep = vadm_relay_link_ref(link);
+    g_autoptr(VadmRelayLink) keep G_GNUC_UNUSED = vadm_relay_link_ref(link);
     g_autoptr(GError) error = g_error_new(VADM_ERROR, VADM_ERROR_NO_CLIENT, "the client is gone");
 
     link->client = NULL;
