@@ -11,7 +11,8 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/program.h \
 	lib/daemon/reload.c \
 	lib/daemon/relay.c lib/daemon/relay.h lib/daemon/relay-private.h \
-	lib/daemon/relay-identity.c lib/daemon/relay-priority.c lib/daemon/relay-stream.c lib/daemon/relay-upstream.c \
+	lib/daemon/relay-connect.c lib/daemon/relay-identity.c lib/daemon/relay-link.h \
+	lib/daemon/relay-priority.c lib/daemon/relay-stream.c lib/daemon/relay-upstream.c \
 	lib/daemon/resolver.c lib/daemon/resolver.h \
 	lib/daemon/server.c lib/daemon/server.h lib/daemon/server-private.h \
 	lib/daemon/service.c lib/daemon/service.h \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The relay's upstream: reaching it, authentication, losing it, and not reading too much. */
 #include <errno.h>
-#include <gio/gunixsocketaddress.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -154,19 +153,34 @@ START_TEST(test_wrong_answer)
 }
 END_TEST
 
+/* Listens and never accepts. */
+static int
+silent_listener(const char *path, int backlog)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, backlog), 0);
+    return listener;
+}
+
 /* A daemon that is full accepts, by its kernel, and says nothing. */
 START_TEST(test_silent)
 {
-    Relay *relay = relay_new(TRUE);
+    Relay *relay = relay_new(FALSE);
     VadmClient *client = client_new(relay, FALSE);
+    int listener = silent_listener(relay->config.upstream, 5);
     gint64 begin = g_get_monotonic_time();
 
     vadm_relay_set_deadline(relay->program, 200);
-    g_socket_service_stop(relay->upstream->service);
     assert_call_fails(client, VADM_VIR_ERR_OPERATION_TIMEOUT,
                       "did not answer to authentication within 200 ms");
     ck_assert_int_ge(g_get_monotonic_time() - begin, 200 * 1000);
     ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UNREACHABLE);
+    close(listener);
+    unlink(relay->config.upstream);
     client_disconnect(client);
     relay_free(relay);
 }
@@ -177,13 +191,9 @@ START_TEST(test_backlog)
 {
     Relay *relay = relay_new(FALSE);
     VadmClient *client = client_new(relay, FALSE);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), filler, accepted;
+    int listener = silent_listener(relay->config.upstream, 0), filler, accepted;
     g_autoptr(GError) error = NULL;
 
-    g_strlcpy(address.sun_path, relay->config.upstream, sizeof(address.sun_path));
-    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    ck_assert_int_eq(listen(listener, 0), 0);
     filler = vadm_relay_socket(relay->config.upstream, &error);
     ck_assert_int_ge(filler, 0);
     ck_assert_int_lt(vadm_relay_socket(relay->config.upstream, &error), 0);
@@ -344,14 +354,16 @@ END_TEST
 
 START_TEST(test_client_goes_while_connecting)
 {
-    Relay *relay = relay_new(TRUE);
+    Relay *relay = relay_new(FALSE);
     VadmClient *client = client_new(relay, FALSE);
+    int listener = silent_listener(relay->config.upstream, 5);
 
-    g_socket_service_stop(relay->upstream->service);
     client_call(client, PROC_VERSION, 1, NULL, 0);
     turns(10);
     client_disconnect(client);
     WAIT_FOR(relay_pool_stats(relay).done == 1);
+    close(listener);
+    unlink(relay->config.upstream);
     relay_free(relay);
 }
 END_TEST
