@@ -24,6 +24,7 @@
 #include "agent/source-local.h"
 #include "daemon/daemon.h"
 #include "daemon/relay.h"
+#include "daemon/store.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/virtadm/virtadmd.conf"
 
@@ -141,8 +142,10 @@ program_start_snmp(Program *program, const VadmConfig *config, GError **error)
     return program->snmp != NULL;
 }
 
+/* @file: what the file says, without what environment and options put over it: a reload compares
+ * with it, so that those stay in force until the file changes. */
 static gboolean
-program_start(Program *program, VadmConfig *config, GError **error)
+program_start(Program *program, VadmConfig *config, VadmConfig *file, GError **error)
 {
     VadmDaemonHooks hooks = {
         .make_program = program_make,
@@ -153,7 +156,10 @@ program_start(Program *program, VadmConfig *config, GError **error)
     if (!program_start_log(program, config, error))
         return FALSE;
     program->daemon = vadm_daemon_new(config, program->log, NULL, &hooks, error);
-    if (!program->daemon || !vadm_daemon_listen(program->daemon, error))
+    if (!program->daemon)
+        return FALSE;
+    vadm_store_set_file(vadm_daemon_get_store(program->daemon), file);
+    if (!vadm_daemon_listen(program->daemon, error))
         return FALSE;
     return program_start_snmp(program, config, error);
 }
@@ -186,13 +192,13 @@ program_stop(Program *program)
 }
 
 static int
-program_run(Program *program, VadmConfig *config)
+program_run(Program *program, VadmConfig *config, VadmConfig *file)
 {
     g_autoptr(GError) error = NULL;
 
     program->loop = g_main_loop_new(NULL, FALSE);
     program->clean = TRUE;
-    if (!program_start(program, config, &error)) {
+    if (!program_start(program, config, file, &error)) {
         fprintf(stderr, "virtadmd: %s\n", error->message);
         VADM_ERR("%s", error->message);
         vadm_log_flush(program->log, LOG_DRAIN_TIMEOUT);
@@ -262,6 +268,7 @@ main(int argc, char **argv)
     Program program = {0};
     Options *options = &program.options;
     g_autoptr(GError) error = NULL;
+    g_autoptr(VadmConfig) file = NULL;
     g_autoptr(VadmConfig) config = NULL;
     int status;
 
@@ -280,7 +287,8 @@ main(int argc, char **argv)
     }
     if (!options->config_file && g_file_test(DEFAULT_CONFIG, G_FILE_TEST_EXISTS))
         options->config_file = g_strdup(DEFAULT_CONFIG);
-    config = vadm_config_load(options->config_file, &error);
+    file = vadm_config_load(options->config_file, &error);
+    config = file ? vadm_config_copy(file) : NULL;
     if (!config || !vadm_log_options_apply(config, options->log_level, &error)) {
         fprintf(stderr, "virtadmd: %s\n", error->message);
         return STATUS_USAGE;
@@ -294,7 +302,7 @@ main(int argc, char **argv)
     vadm_log_set_default(program.log);
     status = options_check(program.log, config);
     if (status == STATUS_OK && !options->check_config)
-        status = program_run(&program, config);
+        status = program_run(&program, config, file);
     else
         vadm_log_free(program.log, LOG_DRAIN_TIMEOUT);
     g_free(options->config_file);

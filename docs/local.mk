@@ -13,3 +13,4 @@ update-mib-docs:
 	$(PERL) $(srcdir)/mib/mkmib.pl --markdown $(srcdir)/$(MIB_SOURCE) \
 		>>$(srcdir)/docs/mib.md.tmp && \
 	mv $(srcdir)/docs/mib.md.tmp $(srcdir)/docs/mib.md
+EXTRA_DIST += docs/protocol.md

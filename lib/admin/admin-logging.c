@@ -18,7 +18,8 @@ vadm_admin_get_log_outputs(VadmAdminCall *call, gconstpointer data, gpointer out
 }
 
 /* Our "1:util 2:b" as libvirt gives it: "1:*util* 2:*b* ", the blank behind the last one
- * included. Returns: (transfer full) (nullable): NULL for no filters */
+ * included. A match that begins with '+' has a second one in ours, for a set drops the first.
+ * Returns: (transfer full) (nullable): NULL for no filters */
 static char *
 vadm_admin_format_filters(const char *filters)
 {
@@ -27,9 +28,11 @@ vadm_admin_format_filters(const char *filters)
 
     for (guint i = 0; each[i]; i++) {
         const char *colon = strchr(each[i], ':');
+        const char *match = colon ? colon + 1 : NULL;
 
-        if (colon)
-            g_string_append_printf(text, "%.*s:*%s* ", (int)(colon - each[i]), each[i], colon + 1);
+        if (match)
+            g_string_append_printf(text, "%.*s:*%s* ", (int)(colon - each[i]), each[i],
+                                   *match == '+' ? match + 1 : match);
     }
     return text->len == 0 ? NULL : g_string_free(g_steal_pointer(&text), FALSE);
 }

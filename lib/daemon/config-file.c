@@ -142,8 +142,9 @@ vadm_config_parse_file(const char *path, GError **error)
 
     if (!text)
         return NULL;
-    if (text->len > 0 &&
-        !g_key_file_load_from_data(file, text->str, text->len, G_KEY_FILE_NONE, &syntax)) {
+    /* Keys like "level[de]" would be left out in silence without KEEP_TRANSLATIONS. */
+    if (text->len > 0 && !g_key_file_load_from_data(file, text->str, text->len,
+                                                    G_KEY_FILE_KEEP_TRANSLATIONS, &syntax)) {
         g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG, "%s: %s", path, syntax->message);
         return NULL;
     }

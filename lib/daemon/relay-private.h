@@ -37,7 +37,7 @@ typedef struct _VadmRelayLink VadmRelayLink;
 
 /* A call of a client. The worker that carries it waits until it is done. */
 typedef struct {
-    gatomicrefcount refs;
+    gint refs;
     VadmRelay *relay;
     VadmRelayLink *link;
     VadmClient *client;

@@ -24,7 +24,7 @@ typedef enum {
 typedef enum { GATE_OPEN, GATE_OPENING, GATE_IDENTITY } VadmRelayGate;
 
 struct _VadmRelayLink {
-    gatomicrefcount refs;
+    gint refs;
     VadmRelay *relay;
     VadmClient *client; /* NULL once it is closed */
     const char *path;
@@ -41,6 +41,7 @@ struct _VadmRelayLink {
     guint32 own_serial;
     VadmMessage *injection; /* CONNECT_SET_IDENTITY, while OPEN is under way */
 
+    GError *failure;   /* why the link is dead */
     GQueue held;       /* of VadmRelayCall */
     GHashTable *calls; /* upstream serial -> VadmRelayCall */
     VadmRelayStreams *streams;
@@ -130,6 +131,8 @@ link_fail(VadmRelayLink *link, const GError *error)
 
     link_disconnect(link);
     link->state = was_ready ? LINK_DEAD : LINK_IDLE;
+    if (was_ready)
+        link->failure = g_error_copy(error);
     VADM_WARN("upstream of client %" G_GUINT64_FORMAT ": %s",
               client ? vadm_client_get_id(client) : 0, error->message);
     if (was_ready)
@@ -695,8 +698,7 @@ link_accepts(VadmRelayLink *link, VadmRelayCall *call)
                             vadm_server_get_name(link->relay->server),
                             vadm_client_is_readonly(link->client) ? "read-only" : "read-write");
     else if (link->state == LINK_DEAD)
-        error = g_error_new(VADM_ERROR, VADM_ERROR_NO_CONNECT,
-                            "upstream '%s' closed the connection", link->path);
+        error = g_error_copy(link->failure);
     else if (is_remote(&call->header, VADM_REMOTE_PROC_CONNECT_OPEN) && !call->injection)
         error = g_error_new(VADM_ERROR, VADM_ERROR_INTERNAL,
                             "the client's identity cannot be passed on");
@@ -744,7 +746,7 @@ vadm_relay_link_new(VadmRelay *relay, VadmClient *client, const char *path)
 {
     VadmRelayLink *link = g_new0(VadmRelayLink, 1);
 
-    g_atomic_ref_count_init(&link->refs);
+    link->refs = 1;
     link->relay = relay;
     link->client = client;
     link->path = path;
@@ -757,7 +759,7 @@ vadm_relay_link_new(VadmRelay *relay, VadmClient *client, const char *path)
 VadmRelayLink *
 vadm_relay_link_ref(VadmRelayLink *link)
 {
-    g_atomic_ref_count_inc(&link->refs);
+    g_atomic_int_inc(&link->refs);
     return link;
 }
 
@@ -766,10 +768,11 @@ vadm_relay_link_ref(VadmRelayLink *link)
 void
 vadm_relay_link_unref(VadmRelayLink *link)
 {
-    if (!g_atomic_ref_count_dec(&link->refs))
+    if (!g_atomic_int_dec_and_test(&link->refs))
         return;
     vadm_relay_streams_free(link->streams);
     g_hash_table_unref(link->calls);
+    g_clear_error(&link->failure);
     g_free(link);
 }
 

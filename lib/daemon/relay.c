@@ -23,7 +23,7 @@ vadm_relay_call_new(VadmRelay *relay, VadmRelayLink *link, VadmClient *client, V
 {
     VadmRelayCall *call = g_new0(VadmRelayCall, 1);
 
-    g_atomic_ref_count_init(&call->refs);
+    call->refs = 1;
     call->relay = relay;
     call->link = vadm_relay_link_ref(link);
     call->client = vadm_client_ref(client);
@@ -37,14 +37,14 @@ vadm_relay_call_new(VadmRelay *relay, VadmRelayLink *link, VadmClient *client, V
 VadmRelayCall *
 vadm_relay_call_ref(VadmRelayCall *call)
 {
-    g_atomic_ref_count_inc(&call->refs);
+    g_atomic_int_inc(&call->refs);
     return call;
 }
 
 void
 vadm_relay_call_unref(VadmRelayCall *call)
 {
-    if (!g_atomic_ref_count_dec(&call->refs))
+    if (!g_atomic_int_dec_and_test(&call->refs))
         return;
     g_clear_pointer(&call->message, vadm_message_free);
     g_clear_pointer(&call->injection, vadm_message_free);

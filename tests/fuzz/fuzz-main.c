@@ -2,13 +2,13 @@
 /*
  * Runs LLVMFuzzerTestOneInput() without libFuzzer: on the files given (a crash's input, a
  * corpus), or on mutations of the captured traffic, as many as VADM_FUZZ_RUNS says (default
- * 20,000), from the seed VADM_FUZZ_SEED. Random, but the same each time.
+ * 100,000), from the seed VADM_FUZZ_SEED. Random, but the same each time.
  */
 #include <stdlib.h>
 
 #include "tests/unit/test-rpc-data.h"
 
-#define RUNS 20000u
+#define RUNS 100000u
 #define SEED 2741u
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
@@ -50,7 +50,8 @@ mutate(GRand *random, GByteArray *input)
         g_byte_array_set_size(input, at + 1);
         break;
     default:
-        g_byte_array_append(input, input->data, at); /* and its beginning again */
+        g_byte_array_set_size(input, input->len + at); /* and its beginning again */
+        memcpy(input->data + input->len - at, input->data, at);
         break;
     }
 }

@@ -325,12 +325,14 @@ upstream_ro = unix:{up_ro}
         self.conf = place.write(name + ".conf", self.text)
         self.snmpd = snmpd
         self.process = None
+        place.callback(self.check_end)
         self.start()
 
     def start(self, *options):
-        binary = os.path.join(BUILD, "virtadmd")
-        self.process = self.place.spawn(self.name, [binary, "--config", self.conf, *options],
-                                        self.env)
+        argv = [os.path.join(BUILD, "virtadmd"), "--config", self.conf, *options]
+        if "VADM_SANITIZER_ENV" in os.environ:
+            argv.insert(0, os.environ["VADM_SANITIZER_ENV"])
+        self.process = self.place.spawn(self.name, argv, self.env)
         wait_for(self.ready, f"virtadmd: {self.process.output()[-500:]}")
         if self.snmpd and self.snmpd.process.alive():
             wait_for(self.snmpd.has_agent, "the subagent at the master")
@@ -347,6 +349,13 @@ upstream_ro = unix:{up_ro}
         with open(os.path.join(self.logdir, "virtadmd.log"), encoding="utf-8",
                   errors="replace") as text:
             return text.read()
+
+    def check_end(self):
+        """However a test ended it, it must have ended well."""
+        text = self.process.output()
+        if re.search(r"Sanitizer|runtime error", text) or self.process.popen.returncode:
+            raise AssertionError(f"virtadmd, status {self.process.popen.returncode}: "
+                                 f"{text[-6000:]}")
 
     def stop(self):
         """SIGTERM; returns the exit status."""

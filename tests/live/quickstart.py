@@ -34,7 +34,8 @@ class Show:
         lines = self.named(out).splitlines()
         if only:
             lines = [line for line in lines if re.match(only, line)]
-        print("\n".join("    " + line for line in lines + err.splitlines()), flush=True)
+        print("\n".join("    " + line for line in lines + self.named(err).split("\n") if line.strip()),
+              flush=True)
         if ok != (status == 0):
             raise SystemExit(f"quickstart: that command should have {'worked' if ok else 'failed'}")
 

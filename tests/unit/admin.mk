@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-check_PROGRAMS += tests/unit/test-admin
-TESTS += tests/unit/test-admin
-tests_unit_test_admin_SOURCES = tests/unit/test-admin.c \
-	tests/unit/admin-fixture.c tests/unit/admin-fixture.h
+ADMIN_TEST_LIBS = libvadm-admin.la libvadm-daemon.la $(CHECK_LIBS) $(GLIB_LIBS)
+ADMIN_FIXTURE = tests/unit/admin-fixture.c tests/unit/admin-fixture.h
+
+check_PROGRAMS += tests/unit/test-admin tests/unit/test-admin-replay
+TESTS += tests/unit/test-admin tests/unit/test-admin-replay
+tests_unit_test_admin_SOURCES = tests/unit/test-admin.c $(ADMIN_FIXTURE)
 tests_unit_test_admin_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_admin_LDADD = libvadm-admin.la libvadm-daemon.la $(CHECK_LIBS) $(GLIB_LIBS)
+tests_unit_test_admin_LDADD = $(ADMIN_TEST_LIBS)
+tests_unit_test_admin_replay_SOURCES = tests/unit/test-admin-replay.c $(ADMIN_FIXTURE)
+tests_unit_test_admin_replay_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_admin_replay_LDADD = $(ADMIN_TEST_LIBS)

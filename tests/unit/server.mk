@@ -1,8 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-SERVER_TESTS = tests/unit/test-limit tests/unit/test-resolver tests/unit/test-server
+SERVER_TESTS = \
+	tests/unit/test-client \
+	tests/unit/test-limit \
+	tests/unit/test-resolver \
+	tests/unit/test-server \
+	tests/unit/test-service
+SERVER_FIXTURE = tests/unit/daemon-fixture.c tests/unit/daemon-fixture.h
 SERVER_TEST_LIBS = libvadm-daemon.la $(CHECK_LIBS) $(GLIB_LIBS)
 check_PROGRAMS += $(SERVER_TESTS)
 TESTS += $(SERVER_TESTS)
+
+tests_unit_test_client_SOURCES = tests/unit/test-client.c $(SERVER_FIXTURE)
+tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_client_LDADD = $(SERVER_TEST_LIBS)
 
 tests_unit_test_limit_SOURCES = tests/unit/test-limit.c
 tests_unit_test_limit_CFLAGS = $(UNIT_CFLAGS)
@@ -12,6 +22,10 @@ tests_unit_test_resolver_SOURCES = tests/unit/test-resolver.c
 tests_unit_test_resolver_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_resolver_LDADD = $(SERVER_TEST_LIBS)
 
-tests_unit_test_server_SOURCES = tests/unit/test-server.c
+tests_unit_test_server_SOURCES = tests/unit/test-server.c $(SERVER_FIXTURE)
 tests_unit_test_server_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_server_LDADD = $(SERVER_TEST_LIBS)
+
+tests_unit_test_service_SOURCES = tests/unit/test-service.c $(SERVER_FIXTURE)
+tests_unit_test_service_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_service_LDADD = $(SERVER_TEST_LIBS)

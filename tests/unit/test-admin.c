@@ -417,12 +417,13 @@ START_TEST(test_busy)
     VadmChange change = {.field = VADM_FIELD_LOG_LEVEL,
                          .value = {.kind = VADM_VALUE_UINT, .number = 4}};
     VadmFault fault = {0, NULL};
-    VadmDaemonTxn *txn = vadm_txn_prepare(fixture->daemon, &change, 1, VADM_ORIGIN_SNMP, 0, &fault);
+    VadmDaemonTxn *txn =
+        vadm_txn_prepare(fixture->daemon, &change, 1, VADM_ORIGIN_RELOAD, 0, &fault);
     VadmMessage *reply;
     g_autofree char *text = NULL;
     int number;
 
-    ck_assert_ptr_nonnull(txn);
+    ck_assert_msg(txn != NULL, "%s", fault.error ? fault.error->message : "");
     reply = set_pool("libvirtd", params, 1, 0);
     text = vadm_message_get_error(reply, &number, NULL);
     ck_assert_int_eq(number, VADM_VIR_ERR_RESOURCE_BUSY);
@@ -698,10 +699,10 @@ START_TEST(test_filters)
     for (guint i = 0; i < G_N_ELEMENTS(resets); i++) {
         g_autofree char *some = NULL, *gone = NULL;
 
-        admin_assert_ok(set_log(set, (char *)" 01:util  +2:b 4:a:c "));
+        admin_assert_ok(set_log(set, (char *)" 01:util  +2:b 4:a:c 1:++x "));
         some = get_filters(&count);
-        ck_assert_str_eq(some, "1:*util* 2:*b* 4:*a* ");
-        ck_assert_uint_eq(count, 3);
+        ck_assert_str_eq(some, "1:*util* 2:*b* 4:*a* 1:*+x* ");
+        ck_assert_uint_eq(count, 4);
         admin_assert_error(set_log(set, (char *)"3:ok 9:bad"), 8, 0,
                            "invalid argument: Invalid priority '9' for filter '9:bad'");
         admin_assert_error(set_log(set, (char *)"util"), 8, 0,
@@ -712,7 +713,7 @@ START_TEST(test_filters)
                            "invalid argument: log filters '1:\xff' are not valid UTF-8");
         g_free(some);
         some = get_filters(&count);
-        ck_assert_str_eq(some, "1:*util* 2:*b* 4:*a* ");
+        ck_assert_str_eq(some, "1:*util* 2:*b* 4:*a* 1:*+x* ");
         admin_assert_ok(set_log(set, resets[i]));
         gone = get_filters(&count);
         ck_assert_ptr_null(gone);

@@ -120,6 +120,10 @@ test_texts() {
     awk -F'|' '$1 ~ /(Time|Age|Interval|Timeout|Percent)$/ &&
         $2 !~ /^DateAndTime|seconds$|percent$/' "$tmp/rows" >"$tmp/why"
     empty 'times and percentages have UNITS'
+    sed -n 's/^- Need not be writable: \(.*\)\.$/\1/p' "$tmp/markdown" | sed 's/, /\
+/g' | sort >"$tmp/found"
+    awk '$4 == "RW" { print $1 }' "$tmp/objects" | sort >"$tmp/expected"
+    same 'read-only compliance is about every read-write object' "$tmp/expected" "$tmp/found"
     awk '$3 != "lvaDaemonName"' "$tmp/notifications" >"$tmp/why"
     empty 'notifications begin with lvaDaemonName'
     awk 'NR == FNR { type[$1] = $3; next }
@@ -239,6 +243,9 @@ a=.1.3.6.1.3.77.1.1.1.0 .1.3.6.1.3.77.1.1.2.0 .1.3.6.1.3.77
 .1.3.6.1.3.77.1.4.1.3.2 = INTEGER: 3	.1.3.6.1.3.77.1.6.1.3.2.9 = INTEGER: 1	.1.3.6.1.3.77.1.5.1.8.2.1 = INTEGER: 9
 .1.3.6.1.3.77.1.4.1.14.1 = INTEGER: 9
 .1.3.6.1.3.77.1.99.1 = INTEGER: 3
+snmpset 127.0.0.1:161 1.3.6.1.3.77.1.3.1.0 i 1 iso.3.6.1.3.77.1.2.1.0 i 7
+1.3.6.1.3.77.1.2.8.0
+version 1.3.6.1, not 1.3.6.1.3.7
 .1.3.6.1.3.777.1.4.1.2.2 = STRING: "another root"
 .1.3.6.1.6.3.16.1.5.2.1.3.1.97.6.1.3.6.1.3.77 = STRING: "inside an index"
 .1.3.6.1.2.1.1.5.0 = STRING: "host"
@@ -257,6 +264,9 @@ lvaServerName lvaServerClientRequestsDelayed.2
 lvaServerWorkersMin.2 = INTEGER: 3	lvaClientTransport.2.9 = INTEGER: unix(1)	lvaServiceAuth.2.1 = INTEGER: 9
 lvaServerClientsState.1 = INTEGER: 9
 lvaObjects.99.1 = INTEGER: 3
+snmpset 127.0.0.1:161 lvaLogLevel.0 i 1 lvaConfigLock.0 i 7
+lvaConfigLastError.0
+version 1.3.6.1, not 1.3.6.1.3.7
 .1.3.6.1.3.777.1.4.1.2.2 = STRING: "another root"
 .1.3.6.1.6.3.16.1.5.2.1.3.1.97.6.1.3.6.1.3.77 = STRING: "inside an index"
 .1.3.6.1.2.1.1.5.0 = STRING: "host"

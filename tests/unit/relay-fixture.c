@@ -1,0 +1,665 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/unit/relay-fixture.h"
+
+#include <gio/gunixsocketaddress.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+#include "unit.h"
+
+/* Fakes of the daemon, the server and the client */
+
+struct _VadmDaemon {
+    VadmMailbox *mailbox;
+};
+
+struct _VadmServer {
+    Relay *relay;
+    VadmUpstreamState state;
+};
+
+struct _VadmClient {
+    gint refs;
+    Relay *relay;
+    gboolean readonly;
+    gint closed;
+    VadmIdentity *identity;
+    GPtrArray *received;
+    gsize queued;
+    gboolean hold, pings;
+    VadmDisconnectReason reason;
+    gpointer data;
+    GDestroyNotify destroy;
+    gint64 since;
+};
+
+VadmMailbox *
+vadm_daemon_get_mailbox(VadmDaemon *daemon)
+{
+    return daemon->mailbox;
+}
+
+GMainContext *
+vadm_daemon_get_context(VadmDaemon *daemon)
+{
+    (void)daemon;
+    return g_main_context_default();
+}
+
+const char *
+vadm_server_get_name(const VadmServer *server)
+{
+    return server->relay->config.name;
+}
+
+VadmDaemon *
+vadm_server_get_daemon(const VadmServer *server)
+{
+    return server->relay->daemon;
+}
+
+VadmPool *
+vadm_server_get_pool(const VadmServer *server)
+{
+    return server->relay->pool;
+}
+
+const VadmServerConfig *
+vadm_server_get_config(const VadmServer *server)
+{
+    return &server->relay->config;
+}
+
+void
+vadm_server_set_upstream_state(VadmServer *server, VadmUpstreamState state)
+{
+    server->state = state;
+}
+
+VadmClient *
+vadm_client_ref(VadmClient *client)
+{
+    g_atomic_int_inc(&client->refs);
+    return client;
+}
+
+void
+vadm_client_unref(VadmClient *client)
+{
+    if (!g_atomic_int_dec_and_test(&client->refs))
+        return;
+    if (client->destroy)
+        client->destroy(client->data);
+    vadm_identity_unref(client->identity);
+    g_ptr_array_unref(client->received);
+    g_free(client);
+}
+
+guint64
+vadm_client_get_id(const VadmClient *client)
+{
+    (void)client;
+    return 1;
+}
+
+gint64
+vadm_client_get_connected_since(const VadmClient *client)
+{
+    return client->since;
+}
+
+gboolean
+vadm_client_is_readonly(const VadmClient *client)
+{
+    return client->readonly;
+}
+
+VadmIdentity *
+vadm_client_wait_names(VadmClient *client, gint64 timeout_us)
+{
+    (void)timeout_us;
+    return vadm_identity_ref(client->identity);
+}
+
+gboolean
+vadm_client_is_closed(VadmClient *client)
+{
+    return g_atomic_int_get(&client->closed);
+}
+
+void
+vadm_client_reply(VadmClient *client, VadmMessage *reply)
+{
+    vadm_client_send(client, reply);
+}
+
+void
+vadm_client_send(VadmClient *client, VadmMessage *message)
+{
+    if (client->closed)
+        vadm_message_free(message);
+    else
+        g_ptr_array_add(client->received, message);
+}
+
+gsize
+vadm_client_queued(VadmClient *client)
+{
+    return client->queued;
+}
+
+void
+vadm_client_set_hold(VadmClient *client, gboolean hold)
+{
+    client->hold = hold;
+}
+
+void
+vadm_client_start_keepalive(VadmClient *client)
+{
+    client->pings = TRUE;
+}
+
+void
+vadm_client_close_flushed(VadmClient *client, VadmDisconnectReason reason)
+{
+    if (client->reason == 0)
+        client->reason = reason;
+}
+
+void
+vadm_client_set_program_data(VadmClient *client, gpointer data, GDestroyNotify destroy)
+{
+    client->data = data;
+    client->destroy = destroy;
+}
+
+gpointer
+vadm_client_get_program_data(VadmClient *client)
+{
+    return client->data;
+}
+
+/* Messages */
+
+VadmMessage *
+raw_message(guint32 program, guint32 type, gint32 procedure, guint32 serial, guint32 status,
+            const void *payload, gsize length)
+{
+    gsize total = VADM_RPC_LENGTH_MIN + length;
+    guint32 words[] = {
+        GUINT32_TO_BE((guint32)total),
+        GUINT32_TO_BE(program),
+        GUINT32_TO_BE(1),
+        GUINT32_TO_BE((guint32)procedure),
+        GUINT32_TO_BE(type),
+        GUINT32_TO_BE(serial),
+        GUINT32_TO_BE(status),
+    };
+    guint8 *data = g_malloc(total);
+
+    memcpy(data, words, sizeof(words));
+    if (length > 0)
+        memcpy(data + sizeof(words), payload, length);
+    return vadm_message_new_take(data, total);
+}
+
+void
+assert_error(const VadmMessage *message, guint32 serial, int number, const char *text)
+{
+    int got = -1, domain = -1;
+    g_autofree char *what = vadm_message_get_error(message, &got, &domain);
+
+    ck_assert_uint_eq(message->header.type, VADM_RPC_REPLY);
+    ck_assert_uint_eq(message->header.status, VADM_RPC_ERROR);
+    ck_assert_uint_eq(message->header.serial, serial);
+    ck_assert_ptr_nonnull(what);
+    ck_assert_msg(strstr(what, text) != NULL, "'%s' is not in '%s'", text, what);
+    ck_assert_int_eq(got, number);
+    ck_assert_int_eq(domain, VADM_VIR_FROM_RPC);
+}
+
+/* The upstream */
+
+static void
+message_destroy(gpointer message)
+{
+    vadm_message_free(message);
+}
+
+static gboolean
+relay_awake(gpointer user)
+{
+    (void)user;
+    return G_SOURCE_CONTINUE;
+}
+
+/* Wakes up now and then for conditions that other threads bring about. */
+void
+relay_turn(void)
+{
+    g_autoptr(GSource) wake = g_timeout_source_new(5);
+
+    g_source_set_callback(wake, relay_awake, NULL, NULL);
+    g_source_attach(wake, NULL);
+    g_main_context_iteration(NULL, TRUE);
+    g_source_destroy(wake);
+}
+
+void
+peer_send(Peer *peer, guint32 type, gint32 procedure, guint32 serial, guint32 status,
+          const void *payload, gsize length)
+{
+    vadm_conn_send(peer->conn, raw_message(VADM_RPC_PROGRAM_REMOTE, type, procedure, serial, status,
+                                           payload, length));
+}
+
+void
+peer_reply(Peer *peer, guint index, VadmRpcStatus status, const void *payload, gsize length)
+{
+    const VadmMessage *call = g_ptr_array_index(peer->calls, index);
+
+    vadm_conn_send(peer->conn,
+                   raw_message(call->header.program, VADM_RPC_REPLY, call->header.procedure,
+                               call->header.serial, status, payload, length));
+    g_ptr_array_remove_index(peer->calls, index);
+}
+
+void
+peer_close(Peer *peer)
+{
+    vadm_conn_close(peer->conn);
+    peer->ended = TRUE;
+}
+
+static void
+peer_note_identity(Peer *peer, const VadmMessage *message)
+{
+    struct vadm_remote_connect_set_identity_args args = {.flags = 0};
+
+    peer->identities++;
+    g_ptr_array_set_size(peer->fields, 0);
+    ck_assert(vadm_message_decode(message, (xdrproc_t)xdr_vadm_remote_connect_set_identity_args,
+                                  &args, NULL));
+    ck_assert_uint_eq(args.flags, 0);
+    for (guint i = 0; i < args.params.params_len; i++) {
+        const vadm_typed_param *param = &args.params.params_val[i];
+        char *text = NULL;
+
+        if (param->value.type == VADM_TYPED_PARAM_STRING)
+            text = g_strdup_printf("%s:string:%s", param->field,
+                                   param->value.vadm_typed_param_value_u.s);
+        else if (param->value.type == VADM_TYPED_PARAM_ULLONG)
+            text = g_strdup_printf("%s:ullong:%" G_GUINT64_FORMAT, param->field,
+                                   (guint64)param->value.vadm_typed_param_value_u.ul);
+        else if (param->value.type == VADM_TYPED_PARAM_LLONG)
+            text = g_strdup_printf("%s:llong:%" G_GINT64_FORMAT, param->field,
+                                   (gint64)param->value.vadm_typed_param_value_u.l);
+        ck_assert_ptr_nonnull(text);
+        g_ptr_array_add(peer->fields, text);
+    }
+    xdr_free((xdrproc_t)xdr_vadm_remote_connect_set_identity_args, (char *)&args);
+}
+
+typedef struct {
+    Upstream *upstream;
+    Peer *peer;
+} PeerData;
+
+static void
+peer_answer(Peer *peer, const VadmMessage *call, xdrproc_t encode, gconstpointer payload)
+{
+    vadm_conn_send(peer->conn, vadm_message_new_reply(&call->header, encode, payload, NULL));
+}
+
+static gboolean
+peer_handles_itself(Upstream *upstream, Peer *peer, const VadmMessage *message)
+{
+    struct vadm_remote_auth_list_ret list = {
+        .types = {.types_len = upstream->n_auth, .types_val = upstream->auth}};
+    struct vadm_remote_auth_polkit_ret polkit = {.complete = 1};
+
+    if (message->header.program != VADM_RPC_PROGRAM_REMOTE)
+        return FALSE;
+    switch (message->header.procedure) {
+    case VADM_REMOTE_PROC_AUTH_LIST:
+        peer_answer(peer, message, (xdrproc_t)xdr_vadm_remote_auth_list_ret, &list);
+        return TRUE;
+    case VADM_REMOTE_PROC_AUTH_POLKIT:
+        if (upstream->polkit)
+            peer_answer(peer, message, (xdrproc_t)xdr_vadm_remote_auth_polkit_ret, &polkit);
+        else
+            vadm_conn_send(peer->conn,
+                           vadm_message_new_error(&message->header, VADM_VIR_ERR_AUTH_FAILED,
+                                                  VADM_VIR_FROM_RPC, "no agent", -1));
+        return TRUE;
+    case VADM_REMOTE_PROC_CONNECT_OPEN:
+        if (upstream->keep_open)
+            return FALSE;
+        peer_answer(peer, message, NULL, NULL);
+        return TRUE;
+    case VADM_REMOTE_PROC_CONNECT_SET_IDENTITY:
+        peer_note_identity(peer, message);
+        if (upstream->keep_identity)
+            return FALSE;
+        if (upstream->refusal)
+            vadm_conn_send(peer->conn,
+                           vadm_message_new_error(&message->header, upstream->refusal_number,
+                                                  VADM_VIR_FROM_RPC, upstream->refusal, -1));
+        else
+            peer_answer(peer, message, NULL, NULL);
+        return TRUE;
+    default:
+        return FALSE;
+    }
+}
+
+static void
+peer_message(VadmConn *conn, VadmMessage *message, gpointer user)
+{
+    PeerData *data = user;
+    Peer *peer = data->peer;
+
+    (void)conn;
+    if (message->header.program == VADM_RPC_PROGRAM_KEEPALIVE) {
+        peer->pings += message->header.procedure == 1;
+        if (message->header.procedure == 1 && !data->upstream->deaf)
+            vadm_conn_send(peer->conn, raw_message(VADM_RPC_PROGRAM_KEEPALIVE, VADM_RPC_EVENT, 2, 0,
+                                                   0, NULL, 0));
+        vadm_message_free(message);
+    } else if (message->header.type != VADM_RPC_CALL) {
+        g_ptr_array_add(peer->streams, message);
+    } else if (peer_handles_itself(data->upstream, peer, message)) {
+        vadm_message_free(message);
+    } else {
+        g_ptr_array_add(peer->calls, message);
+    }
+}
+
+static void
+peer_ended(VadmConn *conn, VadmConnEnd end, const GError *error, gpointer user)
+{
+    PeerData *data = user;
+
+    (void)conn;
+    (void)end;
+    (void)error;
+    data->peer->ended = TRUE;
+}
+
+static gboolean
+upstream_incoming(GSocketService *service, GSocketConnection *stream, GObject *source,
+                  gpointer user)
+{
+    static const VadmConnHandlers handlers = {.message = peer_message, .ended = peer_ended};
+    Upstream *upstream = user;
+    PeerData *data = g_new0(PeerData, 1);
+    Peer *peer = g_new0(Peer, 1);
+
+    (void)service;
+    (void)source;
+    g_object_set_data_full(G_OBJECT(stream), "peer", data, g_free);
+    data->upstream = upstream;
+    data->peer = peer;
+    peer->calls = g_ptr_array_new_with_free_func(message_destroy);
+    peer->streams = g_ptr_array_new_with_free_func(message_destroy);
+    peer->fields = g_ptr_array_new_with_free_func(g_free);
+    peer->conn = vadm_conn_new(G_IO_STREAM(stream), NULL, &handlers, data);
+    g_ptr_array_add(upstream->peers, peer);
+    if (upstream->greeting) {
+        GOutputStream *output = g_io_stream_get_output_stream(G_IO_STREAM(stream));
+        g_output_stream_write(output, upstream->greeting, strlen(upstream->greeting), NULL, NULL);
+    } else {
+        vadm_conn_set_reading(peer->conn, TRUE);
+    }
+    return TRUE;
+}
+
+static void
+peer_free(gpointer data)
+{
+    Peer *peer = data;
+
+    vadm_conn_close(peer->conn);
+    vadm_conn_unref(peer->conn);
+    g_ptr_array_unref(peer->calls);
+    g_ptr_array_unref(peer->streams);
+    g_ptr_array_unref(peer->fields);
+    g_free(peer);
+}
+
+Upstream *
+upstream_new(const char *path)
+{
+    Upstream *upstream = g_new0(Upstream, 1);
+    g_autoptr(GSocketAddress) address = g_unix_socket_address_new(path);
+    g_autoptr(GError) error = NULL;
+
+    upstream->path = g_strdup(path);
+    upstream->n_auth = 1;
+    upstream->peers = g_ptr_array_new_with_free_func(peer_free);
+    upstream->service = g_socket_service_new();
+    g_socket_listener_add_address(G_SOCKET_LISTENER(upstream->service), address,
+                                  G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL, NULL,
+                                  &error);
+    ck_assert_msg(!error, "%s", error ? error->message : "");
+    g_signal_connect(upstream->service, "incoming", G_CALLBACK(upstream_incoming), upstream);
+    return upstream;
+}
+
+void
+upstream_free(Upstream *upstream)
+{
+    g_socket_service_stop(upstream->service);
+    g_socket_listener_close(G_SOCKET_LISTENER(upstream->service));
+    g_object_unref(upstream->service);
+    g_ptr_array_unref(upstream->peers);
+    g_unlink(upstream->path);
+    g_free(upstream->path);
+    g_free(upstream);
+}
+
+Peer *
+upstream_peer(Upstream *upstream, guint index)
+{
+    WAIT_FOR(upstream->peers->len > index);
+    return g_ptr_array_index(upstream->peers, index);
+}
+
+Peer *
+upstream_wait_calls(Upstream *upstream, guint n_calls)
+{
+    Peer *peer = upstream_peer(upstream, 0);
+
+    WAIT_FOR(((Peer *)g_ptr_array_index(upstream->peers, upstream->peers->len - 1))->calls->len ==
+             n_calls);
+    peer = g_ptr_array_index(upstream->peers, upstream->peers->len - 1);
+    return peer;
+}
+
+/* The relay */
+
+char *
+relay_path(Relay *relay, const char *name)
+{
+    return g_build_filename(relay->directory, name, NULL);
+}
+
+Relay *
+relay_new(gboolean upstream)
+{
+    Relay *relay = g_new0(Relay, 1);
+    VadmPoolLimits limits = {.min = 8, .max = 8, .priority = 2};
+    g_autoptr(GError) error = NULL;
+
+    relay->directory = g_dir_make_tmp("relay-XXXXXX", &error);
+    ck_assert_ptr_nonnull(relay->directory);
+    relay->mailbox = vadm_mailbox_new(NULL);
+    relay->config.name = g_strdup("libvirtd");
+    relay->config.upstream = relay_path(relay, "up");
+    relay->config.upstream_ro = relay_path(relay, "up-ro");
+    relay->config.keepalive_interval = -1;
+    relay->pool = vadm_pool_new("test", &limits, &error);
+    ck_assert_ptr_nonnull(relay->pool);
+    relay->daemon = g_new0(VadmDaemon, 1);
+    relay->daemon->mailbox = relay->mailbox;
+    relay->server = g_new0(VadmServer, 1);
+    relay->server->relay = relay;
+    relay->server->state = VADM_UPSTREAM_NONE;
+    relay->program = vadm_relay_new(relay->server);
+    if (upstream)
+        relay->upstream = upstream_new(relay->config.upstream);
+    return relay;
+}
+
+/* Whatever is still under way must end by itself: a worker that hangs fails the test. */
+void
+relay_free(Relay *relay)
+{
+    vadm_mailbox_close(relay->mailbox);
+    ck_assert(vadm_pool_stop(relay->pool, 10 * G_USEC_PER_SEC));
+    vadm_pool_free(relay->pool);
+    relay->program->class->free(relay->program);
+    g_clear_pointer(&relay->upstream, upstream_free);
+    vadm_mailbox_unref(relay->mailbox);
+    g_rmdir(relay->directory);
+    g_free(relay->config.name);
+    g_free(relay->config.upstream);
+    g_free(relay->config.upstream_ro);
+    g_free(relay->server);
+    g_free(relay->daemon);
+    g_free(relay->directory);
+    g_free(relay);
+}
+
+VadmUpstreamState
+relay_state(Relay *relay)
+{
+    return relay->server->state;
+}
+
+VadmPoolStats
+relay_pool_stats(Relay *relay)
+{
+    VadmPoolStats stats;
+
+    vadm_pool_get_stats(relay->pool, &stats);
+    return stats;
+}
+
+/* Clients */
+
+VadmClient *
+client_new(Relay *relay, gboolean readonly)
+{
+    VadmClient *client = g_new0(VadmClient, 1);
+
+    client->refs = 1;
+    client->relay = relay;
+    client->readonly = readonly;
+    client->identity = vadm_identity_new();
+    client->received = g_ptr_array_new_with_free_func(message_destroy);
+    client->since = g_get_real_time();
+    return client;
+}
+
+/* As the server does it: the client is closed first, then the program is told. */
+void
+client_disconnect(VadmClient *client)
+{
+    Relay *relay = client->relay;
+
+    g_atomic_int_set(&client->closed, TRUE);
+    relay->program->class->client_closed(relay->program, client);
+    vadm_client_unref(client);
+}
+
+GPtrArray *
+client_received(VadmClient *client)
+{
+    return client->received;
+}
+
+VadmMessage *
+client_at(VadmClient *client, guint index)
+{
+    WAIT_FOR(client->received->len > index);
+    return g_ptr_array_index(client->received, index);
+}
+
+gboolean
+client_held(VadmClient *client)
+{
+    return client->hold;
+}
+
+gboolean
+client_pings(VadmClient *client)
+{
+    return client->pings;
+}
+
+VadmDisconnectReason
+client_reason(VadmClient *client)
+{
+    return client->reason;
+}
+
+/* As the server does it, the program is told when little is left. */
+void
+client_set_queued(VadmClient *client, gsize queued)
+{
+    gboolean drained = client->queued > VADM_CONN_HIGH_WATER && queued <= VADM_CONN_LOW_WATER;
+
+    client->queued = queued;
+    if (drained)
+        client->relay->program->class->client_drained(client->relay->program, client);
+}
+
+void
+client_set_identity(VadmClient *client, VadmIdentity *identity)
+{
+    vadm_identity_unref(client->identity);
+    client->identity = identity;
+}
+
+void
+client_send_message(VadmClient *client, VadmMessage *message)
+{
+    VadmProgram *program = client->relay->program;
+
+    ck_assert(program->class->handles(program, message->header.program, message->header.version));
+    if (message->header.type == VADM_RPC_CALL || message->header.type == VADM_RPC_CALL_WITH_FDS)
+        program->class->call(program, client, message);
+    else
+        program->class->stream(program, client, message);
+}
+
+void
+client_call(VadmClient *client, gint32 procedure, guint32 serial, const void *payload, gsize length)
+{
+    client_send_message(client, raw_message(VADM_RPC_PROGRAM_REMOTE, VADM_RPC_CALL, procedure,
+                                            serial, VADM_RPC_OK, payload, length));
+}
+
+void
+client_call_program(VadmClient *client, guint32 program, gint32 procedure, guint32 serial)
+{
+    client_send_message(
+        client, raw_message(program, VADM_RPC_CALL, procedure, serial, VADM_RPC_OK, NULL, 0));
+}
+
+void
+client_open(VadmClient *client, guint32 serial)
+{
+    static const guint8 args[] = {0,   0,   0,   1,   0,   0,   0,   15,  't', 'e',
+                                  's', 't', ':', '/', '/', '/', 'd', 'e', 'f', 'a',
+                                  'u', 'l', 't', 0,   0,   0,   0,   0};
+    guint before = client->received->len;
+
+    client_call(client, VADM_REMOTE_PROC_CONNECT_OPEN, serial, args, sizeof(args));
+    ck_assert_uint_eq(client_at(client, before)->header.serial, serial);
+    ck_assert_uint_eq(client_at(client, before)->header.status, VADM_RPC_OK);
+}

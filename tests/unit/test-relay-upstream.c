@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The relay's upstream: reaching it, authentication, losing it, and not reading too much. */
+#include <errno.h>
+#include <gio/gunixsocketaddress.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/unit/relay-fixture.h"
+
+#define REMOTE       VADM_RPC_PROGRAM_REMOTE
+#define PROC_VERSION VADM_REMOTE_PROC_CONNECT_GET_VERSION
+#define PROC_UP      208 /* STORAGE_VOL_UPLOAD */
+
+static void
+turns(guint n)
+{
+    while (n-- > 0)
+        relay_turn();
+}
+
+/* A call that must fail; @text is part of the error. */
+static void
+assert_call_fails(VadmClient *client, int number, const char *text)
+{
+    guint before = client_received(client)->len;
+
+    client_call(client, PROC_VERSION, 77, NULL, 0);
+    assert_error(client_at(client, before), 77, number, text);
+}
+
+static void
+assert_call_works(VadmClient *client, Upstream *upstream)
+{
+    guint before = client_received(client)->len;
+
+    client_call(client, PROC_VERSION, 78, NULL, 0);
+    peer_reply(upstream_wait_calls(upstream, 1), 0, VADM_RPC_OK, NULL, 0);
+    ck_assert_uint_eq(client_at(client, before)->header.status, VADM_RPC_OK);
+}
+
+START_TEST(test_absent)
+{
+    Relay *relay = relay_new(FALSE);
+    VadmClient *client = client_new(relay, FALSE);
+    g_autofree char *text = g_strdup_printf("Failed to connect socket to '%s': %s",
+                                            relay->config.upstream, g_strerror(ENOENT));
+
+    assert_call_fails(client, VADM_VIR_ERR_SYSTEM_ERROR, text);
+    ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UNREACHABLE);
+    ck_assert_int_eq(client_reason(client), 0);
+    /* nothing was lost, so the client may try again */
+    relay->upstream = upstream_new(relay->config.upstream);
+    assert_call_works(client, relay->upstream);
+    ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UP);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+START_TEST(test_path_too_long)
+{
+    Relay *relay = relay_new(FALSE);
+    VadmClient *client = client_new(relay, FALSE);
+
+    g_free(relay->config.upstream);
+    relay->config.upstream = g_strnfill(108, 'x');
+    assert_call_fails(client, VADM_VIR_ERR_SYSTEM_ERROR, g_strerror(ENAMETOOLONG));
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+START_TEST(test_readonly)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, TRUE);
+    VadmClient *other = client_new(relay, TRUE);
+    Upstream *readonly;
+
+    assert_call_fails(client, VADM_VIR_ERR_SYSTEM_ERROR, relay->config.upstream_ro);
+    readonly = upstream_new(relay->config.upstream_ro);
+    assert_call_works(client, readonly);
+    ck_assert_uint_eq(relay->upstream->peers->len, 0);
+    g_clear_pointer(&relay->config.upstream_ro, g_free);
+    assert_call_fails(other, VADM_VIR_ERR_SYSTEM_ERROR, "has no upstream for its read-only");
+    ck_assert_uint_eq(relay->upstream->peers->len, 0);
+    client_disconnect(client);
+    client_disconnect(other);
+    upstream_free(readonly);
+    relay_free(relay);
+}
+END_TEST
+
+START_TEST(test_garbage)
+{
+    static const char *const greetings[] = {"HTTP/1.1 400 Bad Request\r\n\r\n", "\1\2\3",
+                                            "\xff\xff\xff\xff\xff\xff\xff\xff"};
+    Relay *relay = relay_new(TRUE);
+
+    vadm_relay_set_deadline(relay->program, 300);
+    for (guint i = 0; i < G_N_ELEMENTS(greetings); i++) {
+        VadmClient *client = client_new(relay, FALSE);
+
+        relay->upstream->greeting = greetings[i];
+        assert_call_fails(client, i == 1 ? VADM_VIR_ERR_OPERATION_TIMEOUT : VADM_VIR_ERR_RPC,
+                          i == 1 ? "did not answer" : "is no libvirt daemon");
+        ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UNREACHABLE);
+        relay->upstream->greeting = NULL;
+        assert_call_works(client, relay->upstream);
+        client_disconnect(client);
+    }
+    relay_free(relay);
+}
+END_TEST
+
+typedef struct {
+    guint32 program, type;
+    gint32 procedure;
+    guint32 serial;
+    const char *payload;
+    gsize length;
+} WrongAnswer;
+
+static const WrongAnswer wrong_answers[] = {
+    {REMOTE, VADM_RPC_REPLY, 66, 12345, NULL, 0},             /* serial */
+    {REMOTE, VADM_RPC_REPLY, 70, 0, NULL, 0},                 /* procedure */
+    {REMOTE, VADM_RPC_EVENT, 66, 0, NULL, 0},                 /* type */
+    {REMOTE, VADM_RPC_CALL, 66, 0, NULL, 0},                  /* type */
+    {VADM_RPC_PROGRAM_ADMIN, VADM_RPC_REPLY, 66, 0, NULL, 0}, /* program */
+    {REMOTE, VADM_RPC_REPLY, 66, 0, NULL, 0},                 /* no payload */
+    {REMOTE, VADM_RPC_REPLY, 66, 0, "\0\0\1\0", 4},           /* count above the limit */
+    {REMOTE, VADM_RPC_REPLY_WITH_FDS, 70, 0, "\0\0\0\1", 4},
+};
+
+/* What is answered to AUTH_LIST, by hand. */
+START_TEST(test_wrong_answer)
+{
+    const WrongAnswer *wrong = &wrong_answers[_i];
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+    Peer *peer;
+
+    relay->upstream->greeting = "";
+    client_call(client, PROC_VERSION, 5, NULL, 0);
+    peer = upstream_peer(relay->upstream, 0);
+    vadm_conn_send(peer->conn, raw_message(wrong->program, wrong->type, wrong->procedure,
+                                           wrong->serial, 0, wrong->payload, wrong->length));
+    assert_error(client_at(client, 0), 5, VADM_VIR_ERR_RPC, relay->config.upstream);
+    ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UNREACHABLE);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* A daemon that is full accepts, by its kernel, and says nothing. */
+START_TEST(test_silent)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+    gint64 begin = g_get_monotonic_time();
+
+    vadm_relay_set_deadline(relay->program, 200);
+    g_socket_service_stop(relay->upstream->service);
+    assert_call_fails(client, VADM_VIR_ERR_OPERATION_TIMEOUT,
+                      "did not answer to authentication within 200 ms");
+    ck_assert_int_ge(g_get_monotonic_time() - begin, 200 * 1000);
+    ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UNREACHABLE);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* A backlog that is full: connect() does not even begin. */
+START_TEST(test_backlog)
+{
+    Relay *relay = relay_new(FALSE);
+    VadmClient *client = client_new(relay, FALSE);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), filler, accepted;
+    g_autoptr(GError) error = NULL;
+
+    g_strlcpy(address.sun_path, relay->config.upstream, sizeof(address.sun_path));
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, 0), 0);
+    filler = vadm_relay_socket(relay->config.upstream, &error);
+    ck_assert_int_ge(filler, 0);
+    ck_assert_int_lt(vadm_relay_socket(relay->config.upstream, &error), 0);
+    ck_assert_int_eq(vadm_error_get_errno(error), EAGAIN);
+
+    vadm_relay_set_deadline(relay->program, 200);
+    assert_call_fails(client, VADM_VIR_ERR_OPERATION_TIMEOUT, "did not accept a connection");
+
+    vadm_relay_set_deadline(relay->program, 10000);
+    client_call(client, PROC_VERSION, 5, NULL, 0);
+    turns(5);
+    ck_assert_uint_eq(client_received(client)->len, 1);
+    accepted = accept(listener, NULL, NULL); /* makes a place */
+    close(accepted);
+    WAIT_FOR((accepted = accept(listener, NULL, NULL)) >= 0);
+    close(accepted);
+    assert_error(client_at(client, 1), 5, VADM_VIR_ERR_SYSTEM_ERROR, "closed the connection");
+    close(filler);
+    close(listener);
+    unlink(relay->config.upstream);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+typedef struct {
+    int types[4];
+    guint n_types;
+    gboolean polkit;
+    const char *error;
+} AuthCase;
+
+static const AuthCase auth_cases[] = {
+    {{0}, 1, FALSE, NULL},
+    {{0}, 0, FALSE, NULL},
+    {{1, 0}, 2, FALSE, NULL},
+    {{2, 0}, 2, FALSE, NULL},
+    {{2}, 1, TRUE, NULL},
+    {{1, 2}, 2, TRUE, NULL},
+    {{2}, 1, FALSE, "no agent"},
+    {{1}, 1, FALSE, "asks for authentication of kind 1"},
+    {{99}, 1, FALSE, "asks for authentication of kind 99"},
+};
+
+START_TEST(test_authentication)
+{
+    const AuthCase *wanted = &auth_cases[_i];
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+
+    memcpy(relay->upstream->auth, wanted->types, sizeof(wanted->types));
+    relay->upstream->n_auth = wanted->n_types;
+    relay->upstream->polkit = wanted->polkit;
+    if (wanted->error)
+        assert_call_fails(client, VADM_VIR_ERR_AUTH_FAILED, wanted->error);
+    else
+        assert_call_works(client, relay->upstream);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* Calls in flight and held get an error each, then the client goes. */
+START_TEST(test_eof)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+    gboolean seen[4] = {FALSE};
+    Peer *peer;
+
+    relay->upstream->keep_open = TRUE;
+    for (guint i = 0; i < 3; i++)
+        client_call(client, PROC_VERSION, i, NULL, 0);
+    peer = upstream_wait_calls(relay->upstream, 3);
+    client_call(client, VADM_REMOTE_PROC_CONNECT_OPEN, 3, "\0\0\0\0\0\0\0", 8);
+    WAIT_FOR(relay_pool_stats(relay).queue_depth == 0);
+    turns(10);
+    peer_close(peer);
+    client_at(client, 3);
+    for (guint i = 0; i < 4; i++) {
+        guint32 serial = client_at(client, i)->header.serial;
+        assert_error(client_at(client, i), serial, VADM_VIR_ERR_SYSTEM_ERROR,
+                     "closed the connection");
+        seen[serial] = TRUE;
+    }
+    ck_assert(seen[0] && seen[1] && seen[2] && seen[3]);
+    ck_assert_int_eq(client_reason(client), VADM_DISCONNECT_UNKNOWN);
+    WAIT_FOR(relay_pool_stats(relay).failed == 4);
+    /* a call that was still on its way */
+    assert_call_fails(client, VADM_VIR_ERR_SYSTEM_ERROR, "closed the connection");
+    ck_assert_uint_eq(relay->upstream->peers->len, 1);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* One connection that ends says nothing of the daemon; a socket without a daemon does. */
+START_TEST(test_state_after_eof)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE), *second = client_new(relay, FALSE);
+
+    assert_call_works(client, relay->upstream);
+    peer_close(upstream_peer(relay->upstream, 0));
+    WAIT_FOR(client_reason(client) != 0);
+    WAIT_FOR(relay->upstream->peers->len == 2); /* the look at it */
+    turns(20);
+    ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UP);
+
+    assert_call_works(second, relay->upstream);
+    g_clear_pointer(&relay->upstream, upstream_free);
+    WAIT_FOR(client_reason(second) != 0);
+    WAIT_FOR(relay_state(relay) == VADM_UPSTREAM_UNREACHABLE);
+    client_disconnect(client);
+    client_disconnect(second);
+    relay_free(relay);
+}
+END_TEST
+
+START_TEST(test_reply_to_nobody)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+    Peer *peer;
+
+    client_call(client, PROC_VERSION, 1, NULL, 0);
+    peer = upstream_wait_calls(relay->upstream, 1);
+    peer_send(peer, VADM_RPC_REPLY, PROC_VERSION + 1,
+              ((VadmMessage *)peer->calls->pdata[0])->header.serial, 0, NULL, 0);
+    assert_error(client_at(client, 0), 1, VADM_VIR_ERR_RPC, "that nobody called");
+    WAIT_FOR(client_reason(client) != 0);
+    WAIT_FOR(peer->ended);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* The workers of a client that goes are let go, whatever state its calls are in. */
+START_TEST(test_client_goes)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+    Peer *peer;
+
+    relay->upstream->keep_identity = TRUE;
+    client_call(client, PROC_VERSION, 1, NULL, 0);
+    peer = upstream_wait_calls(relay->upstream, 1);
+    client_call(client, VADM_REMOTE_PROC_CONNECT_OPEN, 2, "\0\0\0\0\0\0\0", 8);
+    for (guint i = 0; i < 12; i++) /* more than there are workers */
+        client_call(client, PROC_VERSION, 3 + i, NULL, 0);
+    turns(10);
+    client_disconnect(client);
+    WAIT_FOR(peer->ended);
+    WAIT_FOR(relay_pool_stats(relay).done == 14);
+    relay_free(relay);
+}
+END_TEST
+
+START_TEST(test_client_goes_while_connecting)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+
+    g_socket_service_stop(relay->upstream->service);
+    client_call(client, PROC_VERSION, 1, NULL, 0);
+    turns(10);
+    client_disconnect(client);
+    WAIT_FOR(relay_pool_stats(relay).done == 1);
+    relay_free(relay);
+}
+END_TEST
+
+/* The main loop ends while calls are on their way to it: relay_free() sees that no worker stays. */
+START_TEST(test_mailbox_closes)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+
+    for (guint i = 0; i < 4; i++)
+        client_call(client, PROC_VERSION, i, NULL, 0);
+    vadm_mailbox_close(relay->mailbox);
+    WAIT_FOR(relay_pool_stats(relay).done == 4);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* The client does not take what comes, so the upstream is not read: what it sends stays in its
+ * own queue. */
+START_TEST(test_slow_client)
+{
+    const gsize size = 256 * 1024;
+    const guint n_events = 64;
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+    g_autofree guint8 *payload = g_malloc0(size);
+    Peer *peer;
+    guint passed;
+
+    relay->config.keepalive_interval = 1;
+    relay->config.keepalive_count = 0;
+    assert_call_works(client, relay->upstream);
+    peer = upstream_peer(relay->upstream, 0);
+    client_set_queued(client, VADM_CONN_HIGH_WATER + 1);
+    for (guint i = 0; i < n_events; i++)
+        peer_send(peer, VADM_RPC_EVENT, (gint32)i, 0, 0, payload, size);
+    turns(300); /* more than the keepalive's interval: an upstream that is not read is not dead */
+    passed = client_received(client)->len - 1;
+    ck_assert_uint_le(passed, 1);
+    ck_assert_uint_gt(vadm_conn_queued(peer->conn), size * n_events / 2);
+    ck_assert_int_eq(client_reason(client), 0);
+
+    client_set_queued(client, 0);
+    WAIT_FOR(client_received(client)->len == n_events + 1);
+    for (guint i = 0; i < n_events; i++)
+        ck_assert_int_eq(client_at(client, i + 1)->header.procedure, (gint32)i);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* The upstream does not take what comes, so the client is not read. */
+START_TEST(test_slow_upstream)
+{
+    const gsize size = 256 * 1024;
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+    g_autofree guint8 *payload = g_malloc0(size);
+    guint sent = 0;
+    Peer *peer;
+
+    client_call(client, PROC_UP, 9, NULL, 0);
+    peer = upstream_wait_calls(relay->upstream, 1);
+    peer_reply(peer, 0, VADM_RPC_OK, NULL, 0);
+    client_at(client, 0);
+    vadm_conn_set_reading(peer->conn, FALSE);
+    while (!client_held(client) && sent < 100) {
+        client_send_message(client, raw_message(REMOTE, VADM_RPC_STREAM, PROC_UP, 9,
+                                                VADM_RPC_CONTINUE, payload, size));
+        sent++;
+    }
+    ck_assert_uint_lt(sent, 20); /* high water and what the socket holds */
+    vadm_conn_set_reading(peer->conn, TRUE);
+    WAIT_FOR(!client_held(client));
+    WAIT_FOR(peer->streams->len == sent);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+START_TEST(test_keepalive)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+    Peer *peer;
+
+    relay->config.keepalive_interval = 1;
+    relay->config.keepalive_count = 1;
+    client_call(client, PROC_VERSION, 1, NULL, 0);
+    peer = upstream_wait_calls(relay->upstream, 1);
+    WAIT_FOR(peer->pings == 2); /* answered, so there is a second */
+    vadm_conn_send(peer->conn,
+                   raw_message(VADM_RPC_PROGRAM_KEEPALIVE, VADM_RPC_EVENT, 1, 0, 0, NULL, 0));
+    turns(10);
+    ck_assert_uint_eq(client_received(client)->len, 0); /* not the client's business */
+    relay->upstream->deaf = TRUE;
+    assert_error(client_at(client, 0), 1, VADM_VIR_ERR_OPERATION_TIMEOUT, "keepalive");
+    WAIT_FOR(client_reason(client) != 0);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+void
+test_upstream_add(Suite *suite)
+{
+    TCase *reach = tcase_create("reach"), *lose = tcase_create("lose"),
+          *pressure = tcase_create("pressure");
+
+    tcase_set_timeout(reach, 60);
+    tcase_add_test(reach, test_absent);
+    tcase_add_test(reach, test_path_too_long);
+    tcase_add_test(reach, test_readonly);
+    tcase_add_test(reach, test_garbage);
+    tcase_add_loop_test(reach, test_wrong_answer, 0, G_N_ELEMENTS(wrong_answers));
+    tcase_add_test(reach, test_silent);
+    tcase_add_test(reach, test_backlog);
+    tcase_add_loop_test(reach, test_authentication, 0, G_N_ELEMENTS(auth_cases));
+    suite_add_tcase(suite, reach);
+    tcase_set_timeout(lose, 60);
+    tcase_add_test(lose, test_eof);
+    tcase_add_test(lose, test_state_after_eof);
+    tcase_add_test(lose, test_reply_to_nobody);
+    tcase_add_test(lose, test_client_goes);
+    tcase_add_test(lose, test_client_goes_while_connecting);
+    tcase_add_test(lose, test_mailbox_closes);
+    suite_add_tcase(suite, lose);
+    tcase_set_timeout(pressure, 60);
+    tcase_add_test(pressure, test_slow_client);
+    tcase_add_test(pressure, test_slow_upstream);
+    tcase_add_test(pressure, test_keepalive);
+    suite_add_tcase(suite, pressure);
+}

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who is let in, limits, indexes, rows; the daemon's timeout and its end. */
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon-fixture.h"
+
+static VadmServerLimits *
+config_limits(void)
+{
+    return &vadm_config_find_server(fix.config, "libvirtd")->limits;
+}
+
+static VadmServerRow
+row(void)
+{
+    VadmServerRow now;
+
+    get_row(&now);
+    return now;
+}
+
+static gboolean
+accepting(void)
+{
+    VadmServiceRow service;
+
+    ck_assert(vadm_server_fill_service(fix.server, 1, &service));
+    return service.accepting;
+}
+
+static gboolean
+is_named(VadmClient *client)
+{
+    g_autoptr(VadmIdentity) identity = vadm_client_get_identity(client);
+
+    return identity->named;
+}
+
+START_TEST(identity)
+{
+    g_autoptr(VadmClient) client = NULL;
+    g_autoptr(VadmIdentity) who = NULL, waited = NULL;
+    g_autofree char *peer_text = NULL;
+    gint64 before = g_get_real_time();
+    VadmClientRow got;
+    Peer *peer;
+
+    fixture_start();
+    peer = peer_new(fix.path);
+    client = get_client(1);
+    SPIN_UNTIL(is_named(client));
+    who = vadm_client_get_identity(client);
+    ck_assert(who->local);
+    ck_assert_uint_eq(who->uid, getuid());
+    ck_assert_uint_eq(who->gid, getgid());
+    ck_assert_uint_eq(who->pid, (guint32)getpid());
+    ck_assert_str_eq(who->user_name, g_get_user_name());
+    peer_text = vadm_identity_peer(who, VADM_TRANSPORT_UNIX);
+    ck_assert(g_str_has_prefix(peer_text, "unix:pid="));
+    waited = vadm_client_wait_names(client, 0);
+    ck_assert_ptr_eq(waited, who);
+    vadm_client_fill_row(client, &got);
+    ck_assert_uint_eq(got.server, 2);
+    ck_assert_uint_eq(got.index, 1);
+    ck_assert_uint_eq(got.id, 1);
+    ck_assert_int_eq(got.transport, VADM_TRANSPORT_UNIX);
+    ck_assert_int_ge(got.connected_since, before);
+    ck_assert_int_le(got.connected_since, g_get_real_time());
+    ck_assert(got.authenticated);
+    ck_assert(!got.readonly);
+    ck_assert_uint_eq(got.requests, 0);
+    vadm_identity_unref(got.identity);
+    peer_free(peer);
+}
+END_TEST
+
+START_TEST(full_suspends_and_resumes)
+{
+    VadmServerLimits *limits = config_limits();
+    Peer *one, *two, *three;
+
+    limits->clients_max = 2;
+    fixture_start();
+    one = peer_new(fix.path);
+    two = peer_new(fix.path);
+    SPIN_UNTIL(row().clients_current == 2);
+    ck_assert_int_eq(row().clients_state, VADM_LIMIT_FULL);
+    ck_assert(!accepting());
+    three = peer_new(fix.path);
+    peer_call(three, ECHO_NOW, 3, "served later");
+    ck_assert(peer_is_silent(three));
+    ck_assert_uint_eq(row().clients_current, 2);
+    ck_assert_uint_eq(row().clients_full_events, 1);
+    peer_free(one);
+    peer_expect_reply(three, 3, "served later");
+    ck_assert_uint_eq(row().clients_full_events, 2);
+    ck_assert_uint_eq(row().clients_accepted, 3);
+    /* lowering disconnects nobody */
+    limits->clients_max = 1;
+    set_limits(limits);
+    ck_assert_uint_eq(row().clients_current, 2);
+    peer_call(two, ECHO_NOW, 4, "still here");
+    peer_expect_reply(two, 4, "still here");
+    peer_free(two);
+    SPIN_UNTIL(row().clients_current == 1);
+    ck_assert(!accepting());
+    limits->clients_max = 10;
+    set_limits(limits);
+    ck_assert(accepting());
+    ck_assert_int_eq(row().clients_state, VADM_LIMIT_NORMAL);
+    limits->clients_max = 0;
+    limits->clients_unauth_max = 0;
+    set_limits(limits);
+    ck_assert_int_eq(row().clients_state, VADM_LIMIT_FULL);
+    ck_assert(!accepting());
+    peer_call(three, ECHO_NOW, 5, "even so");
+    peer_expect_reply(three, 5, "even so");
+    peer_free(three);
+}
+END_TEST
+
+START_TEST(unauthenticated_have_a_limit_of_their_own)
+{
+    VadmServerConfig *config = vadm_config_find_server(fix.config, "libvirtd");
+    VadmListenConfig *listen = g_ptr_array_index(config->listens, 0);
+    g_autoptr(VadmClient) client = NULL;
+    Peer *one, *two;
+
+    listen->auth = VADM_AUTH_SASL;
+    config->limits.clients_unauth_max = 1;
+    fixture_start();
+    one = peer_new(fix.path);
+    two = peer_new(fix.path);
+    client = get_client(1);
+    ck_assert(peer_is_silent(two));
+    ck_assert_uint_eq(row().clients_current, 1);
+    ck_assert_uint_eq(row().clients_unauth_current, 1);
+    ck_assert_int_eq(row().clients_unauth_state, VADM_LIMIT_FULL);
+    ck_assert_int_eq(row().clients_state, VADM_LIMIT_NORMAL);
+    vadm_server_set_authenticated(fix.server, client);
+    vadm_server_set_authenticated(fix.server, client);
+    SPIN_UNTIL(row().clients_current == 2);
+    ck_assert_uint_eq(row().clients_unauth_current, 1);
+    peer_free(two);
+    SPIN_UNTIL(row().clients_current == 1);
+    ck_assert_uint_eq(row().clients_unauth_current, 0);
+    ck_assert_int_eq(row().clients_unauth_state, VADM_LIMIT_NORMAL);
+    peer_free(one);
+    SPIN_UNTIL(row().clients_current == 0);
+    vadm_server_set_authenticated(fix.server, client);
+    ck_assert_uint_eq(row().clients_unauth_current, 0);
+}
+END_TEST
+
+START_TEST(indexes_beyond_32_bits)
+{
+    const guint64 ids[] = {1, G_MAXUINT32, 1ull << 32, (1ull << 32) + 1};
+    const guint32 indexes[] = {1, G_MAXUINT32, 2, 3};
+    Peer *peers[G_N_ELEMENTS(ids)];
+    g_autoptr(GPtrArray) list = NULL;
+    guint32 index = 0;
+
+    fixture_start();
+    peers[0] = peer_new(fix.path);
+    SPIN_UNTIL(row().clients_current == 1);
+    vadm_server_preset_id(fix.server, G_MAXUINT32 - 1);
+    for (guint i = 1; i < G_N_ELEMENTS(ids); i++) {
+        peers[i] = peer_new(fix.path);
+        SPIN_UNTIL(row().clients_current == i + 1);
+    }
+    list = vadm_server_list_clients(fix.server);
+    ck_assert_uint_eq(list->len, G_N_ELEMENTS(ids));
+    for (guint i = 0; i < list->len; i++) {
+        g_autoptr(VadmClient) found = vadm_server_lookup_client(fix.server, ids[i]);
+
+        ck_assert_ptr_eq(found, g_ptr_array_index(list, i));
+        ck_assert_uint_eq(vadm_client_get_id(found), ids[i]);
+        ck_assert_uint_eq(vadm_client_get_index(found), indexes[i]);
+    }
+    ck_assert_ptr_null(vadm_server_lookup_client(fix.server, 0));
+    ck_assert_ptr_null(vadm_server_lookup_client(fix.server, 3));
+    for (guint i = 0; i < 3; i++) {
+        g_autoptr(VadmClient) next = vadm_server_find_client(fix.server, VADM_MATCH_GT, index);
+
+        index = vadm_client_get_index(next);
+        ck_assert_uint_eq(index, i + 1);
+    }
+    ck_assert_ptr_null(vadm_server_find_client(fix.server, VADM_MATCH_GT, G_MAXUINT32));
+    ck_assert_ptr_null(vadm_server_find_client(fix.server, VADM_MATCH_EQ, 4));
+    for (guint i = 0; i < G_N_ELEMENTS(ids); i++)
+        peer_free(peers[i]);
+}
+END_TEST
+
+/* As nobody: the mode of the socket would stop it too, so that is opened first. */
+static void
+connect_as_nobody(void)
+{
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0) {
+        Peer *peer;
+        char octet;
+
+        if (setgid(65534) != 0 || setuid(65534) != 0)
+            _exit(2);
+        peer = peer_new(fix.admin_path);
+        while (read(peer->fd, &octet, 1) < 0 && errno == EAGAIN)
+            g_usleep(1000);
+        _exit(read(peer->fd, &octet, 1) <= 0 ? 0 : 3);
+    }
+    SPIN_UNTIL(waitpid(child, &status, WNOHANG) == child);
+    ck_assert_int_eq(status, 0);
+}
+
+START_TEST(admin_takes_root_and_itself_only)
+{
+    VadmServerConfig *config = vadm_config_find_server(fix.config, "admin");
+    VadmServerRow now;
+    g_autoptr(VadmClient) client = NULL;
+    struct stat st;
+    Peer *peer;
+
+    config->socket_mode = 0666;
+    fixture_start();
+    ck_assert_int_eq(stat(fix.admin_path, &st), 0);
+    ck_assert_uint_eq(st.st_mode & 07777, 0600); /* whatever the configuration says */
+    peer = peer_new(fix.admin_path);
+    SPIN_UNTIL(vadm_server_count_clients(fix.admin) == 1);
+    peer_free(peer);
+    SPIN_UNTIL(vadm_server_count_clients(fix.admin) == 0);
+    if (geteuid() != 0)
+        return;
+    ck_assert_int_eq(chmod(fix.folder, 0755), 0);
+    ck_assert_int_eq(chmod(fix.admin_path, 0666), 0);
+    connect_as_nobody();
+    vadm_server_fill_row(fix.admin, config, &now);
+    ck_assert_uint_eq(now.auth_failures, 1);
+    ck_assert_uint_eq(now.clients_accepted, 1);
+    ck_assert_uint_eq(fix.echo.closed, 1); /* the first; the second never was a client */
+    peer = peer_new(fix.admin_path);
+    SPIN_UNTIL(vadm_server_count_clients(fix.admin) == 1);
+    client = vadm_server_find_client(fix.admin, VADM_MATCH_GT, 0);
+    ck_assert_uint_eq(vadm_client_get_id(client), 3); /* the refused one took an id */
+    peer_free(peer);
+}
+END_TEST
+
+START_TEST(comes_and_goes_without_a_trace)
+{
+    guint fds = 0, threads = 0;
+
+    fixture_start();
+    for (guint i = 0; i < 550; i++) {
+        Peer *peer;
+
+        if (i == 50) {
+            SPIN_UNTIL(row().clients_current == 0);
+            settle();
+            fds = count_fds();
+            threads = count_threads();
+        }
+        peer = peer_new(fix.path);
+        peer_call(peer, i % 2 ? ECHO_NOW : ECHO_WORKER, i, "hello");
+        if (i % 3)
+            peer_expect_reply(peer, i, "hello");
+        peer_free(peer);
+    }
+    SPIN_UNTIL(row().clients_current == 0);
+    settle();
+    ck_assert_uint_eq(count_fds(), fds);
+    ck_assert_uint_le(count_threads(), threads + 1);
+    ck_assert_uint_eq(fix.echo.closed, 550);
+    ck_assert_uint_eq(row().clients_accepted, 550);
+}
+END_TEST
+
+START_TEST(out_of_descriptors)
+{
+    g_autoptr(VadmClient) client = NULL;
+    struct rlimit saved, low;
+    Peer *one, *two;
+
+    fixture_start();
+    one = peer_new(fix.path);
+    client = get_client(1);
+    SPIN_UNTIL(is_named(client)); /* the resolver has a descriptor while it looks */
+    two = peer_new(fix.path);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &saved), 0);
+    low = saved;
+    low.rlim_cur = (rlim_t)two->fd + 1;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    SPIN_UNTIL(!accepting());
+    peer_call(one, ECHO_NOW, 1, "served");
+    peer_expect_reply(one, 1, "served");
+    ck_assert_uint_eq(row().clients_current, 1);
+    /* a client that goes makes place at once */
+    peer_free(one);
+    if (_i == 1)
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
+    peer_call(two, ECHO_NOW, 2, "at last");
+    peer_expect_reply(two, 2, "at last");
+    ck_assert(accepting());
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
+    peer_free(two);
+}
+END_TEST
+
+/* Readers in threads while clients come and go: for ThreadSanitizer, and for the order. */
+static atomic_bool reading_ends;
+
+static void *
+read_rows(void *data)
+{
+    guint *walks = data;
+
+    while (!atomic_load(&reading_ends)) {
+        VadmClient *client;
+        VadmClientRow client_row;
+        VadmServerRow server_row;
+        VadmServiceRow service_row;
+        guint32 index = 0;
+
+        while ((client = vadm_server_find_client(fix.server, VADM_MATCH_GT, index))) {
+            ck_assert_uint_gt(vadm_client_get_index(client), index);
+            index = vadm_client_get_index(client);
+            vadm_client_fill_row(client, &client_row);
+            vadm_identity_unref(client_row.identity);
+            vadm_client_unref(client);
+        }
+        get_row(&server_row);
+        ck_assert_uint_le(server_row.clients_current, server_row.clients_accepted);
+        vadm_server_fill_service(fix.server, 1, &service_row);
+        g_ptr_array_unref(vadm_server_list_clients(fix.server));
+        ++*walks;
+    }
+    return NULL;
+}
+
+START_TEST(readers_in_threads)
+{
+    pthread_t threads[2];
+    guint walks[2] = {0};
+    VadmServerLimits limits = *config_limits();
+    Peer *peers[20] = {NULL};
+
+    fixture_start();
+    atomic_store(&reading_ends, false);
+    for (guint i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, read_rows, &walks[i]), 0);
+    for (guint i = 0; i < 400; i++) {
+        Peer **peer = &peers[i % G_N_ELEMENTS(peers)];
+
+        if (*peer)
+            peer_free(*peer);
+        *peer = peer_new(fix.path);
+        peer_call(*peer, ECHO_WORKER, i, "");
+        limits.clients_max = 25 + i % 3;
+        vadm_server_set_limits(fix.server, &limits);
+    }
+    atomic_store(&reading_ends, true);
+    for (guint i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_uint_gt(walks[i], 0);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(peers); i++)
+        peer_free(peers[i]);
+}
+END_TEST
+
+START_TEST(servers_by_index_and_name)
+{
+    fixture_start();
+    ck_assert_ptr_eq(vadm_daemon_server(fix.daemon, VADM_MATCH_GT, 0), fix.admin);
+    ck_assert_ptr_eq(vadm_daemon_server(fix.daemon, VADM_MATCH_GT, 1), fix.server);
+    ck_assert_ptr_null(vadm_daemon_server(fix.daemon, VADM_MATCH_GT, 2));
+    ck_assert_ptr_eq(vadm_daemon_server(fix.daemon, VADM_MATCH_EQ, 2), fix.server);
+    ck_assert_ptr_null(vadm_daemon_server(fix.daemon, VADM_MATCH_EQ, 3));
+    ck_assert_ptr_null(vadm_daemon_find_server(fix.daemon, "nosuch"));
+    ck_assert(g_str_has_prefix(vadm_daemon_get_uri(fix.daemon), "libvirtd:///system?socket=/"));
+    ck_assert(g_str_has_suffix(vadm_daemon_get_uri(fix.daemon), "/admin-sock"));
+}
+END_TEST
+
+START_TEST(timeout_after_the_last_client)
+{
+    gint64 went;
+    Peer *one, *two;
+
+    fixture_start();
+    one = peer_new(fix.path);
+    two = peer_new(fix.admin_path);
+    SPIN_UNTIL(row().clients_current == 1 && vadm_server_count_clients(fix.admin) == 1);
+    vadm_daemon_set_timeout(fix.daemon, 1);
+    peer_free(one);
+    for (gint64 until = g_get_monotonic_time() + 1500000; g_get_monotonic_time() < until;)
+        turn();
+    ck_assert_uint_eq(fix.quits, 0); /* an admin client counts */
+    vadm_daemon_set_timeout(fix.daemon, 0);
+    settle();
+    peer_free(two);
+    for (gint64 until = g_get_monotonic_time() + 1500000; g_get_monotonic_time() < until;)
+        turn();
+    ck_assert_uint_eq(fix.quits, 0);
+    vadm_daemon_set_timeout(fix.daemon, G_MAXUINT32);
+    settle();
+    ck_assert_uint_eq(fix.quits, 0);
+    went = g_get_monotonic_time();
+    vadm_daemon_set_timeout(fix.daemon, 1);
+    SPIN_UNTIL(fix.quits == 1);
+    ck_assert_int_ge(g_get_monotonic_time() - went, G_USEC_PER_SEC);
+}
+END_TEST
+
+START_TEST(quit_is_asked_once)
+{
+    fixture_start();
+    vadm_daemon_post_quit(fix.daemon);
+    vadm_daemon_post_quit(fix.daemon);
+    ck_assert_uint_eq(fix.quits, 0);
+    settle();
+    ck_assert_uint_eq(fix.quits, 1);
+}
+END_TEST
+
+START_TEST(shutdown_lets_jobs_end)
+{
+    g_autoptr(VadmClient) client = NULL;
+    Peer *peer, *idle;
+
+    fixture_start();
+    peer = peer_new(fix.path);
+    idle = peer_new(fix.path);
+    client = get_client(1);
+    echo_set_hang(TRUE);
+    peer_call(peer, ECHO_HANG, 1, "in time");
+    SPIN_UNTIL(echo_count_hanging() == 1);
+    vadm_daemon_shutdown(fix.daemon, NULL, NULL);
+    settle();
+    ck_assert(!g_file_test(fix.path, G_FILE_TEST_EXISTS));
+    ck_assert(!g_file_test(fix.admin_path, G_FILE_TEST_EXISTS));
+    peer_call(peer, ECHO_NOW, 2, "too late");
+    echo_set_hang(FALSE);
+    peer_expect_reply(peer, 1, "in time");
+    peer_expect_eof(peer);
+    peer_expect_eof(idle);
+    ck_assert_int_eq(client->reason, VADM_DISCONNECT_SHUTDOWN);
+    ck_assert_uint_eq(fix.echo.calls, 1);
+    peer_free(peer);
+    peer_free(idle);
+}
+END_TEST
+
+START_TEST(shutdown_does_not_wait_for_ever)
+{
+    gint64 longest = 0, begun;
+    Peer *peer, *stuck;
+    const guint32 size = GUINT32_TO_BE(8u * 1024 * 1024);
+
+    fix.config->shutdown_timeout = 1;
+    fixture_start();
+    peer = peer_new(fix.path);
+    stuck = peer_new(fix.path); /* does not read its reply */
+    peer_send(stuck,
+              make_message(VADM_RPC_PROGRAM_REMOTE, ECHO_BIG, VADM_RPC_CALL, 1, 0, &size, 4));
+    echo_set_hang(TRUE);
+    peer_call(peer, ECHO_HANG, 1, "never");
+    SPIN_UNTIL(echo_count_hanging() == 1);
+    fixture_shutdown_begin();
+    begun = g_get_monotonic_time();
+    while (!fix.stopped) {
+        gint64 before = g_get_monotonic_time();
+
+        turn();
+        longest = MAX(longest, g_get_monotonic_time() - before);
+        ck_assert_int_lt(before - begun, PATIENCE);
+    }
+    ck_assert(!fix.clean);
+    ck_assert_int_ge(g_get_monotonic_time() - begun, G_USEC_PER_SEC);
+    ck_assert_int_lt(longest, G_USEC_PER_SEC / 2); /* the main loop was never held up */
+    peer_expect_eof(peer);
+    ck_assert_uint_eq(vadm_server_count_clients(fix.server), 0);
+    ck_assert_uint_eq(fix.echo.closed, 2);
+    echo_set_hang(FALSE); /* only that lets the test free what the job still uses */
+    peer_free(peer);
+    peer_free(stuck);
+}
+END_TEST
+
+START_TEST(shutdown_of_an_idle_daemon)
+{
+    fixture_start();
+    fixture_shutdown_begin();
+    ck_assert(!fix.stopped); /* from the main loop only */
+    SPIN_UNTIL(fix.stopped);
+    ck_assert(fix.clean);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("server");
+    TCase *tcase = tcase_create("server");
+
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, fixture_setup, fixture_teardown);
+    tcase_add_test(tcase, identity);
+    tcase_add_test(tcase, full_suspends_and_resumes);
+    tcase_add_test(tcase, unauthenticated_have_a_limit_of_their_own);
+    tcase_add_test(tcase, indexes_beyond_32_bits);
+    tcase_add_test(tcase, admin_takes_root_and_itself_only);
+    tcase_add_test(tcase, comes_and_goes_without_a_trace);
+    tcase_add_loop_test(tcase, out_of_descriptors, 0, 2);
+    tcase_add_test(tcase, readers_in_threads);
+    tcase_add_test(tcase, servers_by_index_and_name);
+    tcase_add_test(tcase, timeout_after_the_last_client);
+    tcase_add_test(tcase, quit_is_asked_once);
+    tcase_add_test(tcase, shutdown_lets_jobs_end);
+    tcase_add_test(tcase, shutdown_does_not_wait_for_ever);
+    tcase_add_test(tcase, shutdown_of_an_idle_daemon);
+    suite_add_tcase(suite, tcase);
+    return vadm_unit_main(suite);
+}
