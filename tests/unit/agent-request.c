@@ -73,6 +73,8 @@ void
 agent_add_long(AgentPdu *pdu, const char *oid, u_char type, long value)
 {
     agent_add(pdu, oid, type, &value, sizeof(value));
+    /* the library's setter cuts to 32 bits what its parser may well deliver */
+    *pdu->varbinds[pdu->n - 1].val.integer = value;
 }
 
 void

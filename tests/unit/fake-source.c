@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* 2026-11-21 01:16:05.4 UTC */
+/* 2026-11-21 01:10:05.4 UTC */
 #define FAKE_START G_GINT64_CONSTANT(1795223765400000)
 
 typedef struct {

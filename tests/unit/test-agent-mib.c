@@ -235,7 +235,6 @@ END_TEST
 START_TEST(test_wide_arcs)
 {
     AgentPdu pdu = {.transaction = 1};
-    g_autofree char *got = NULL;
 
     agent_add(&pdu, "1.6.1.2.300.4294967295", ASN_NULL, NULL, 0);
     pdu.varbinds[0].name[pdu.varbinds[0].name_length - 1] = G_GUINT64_CONSTANT(0x1ffffffff);
