@@ -344,3 +344,53 @@ admin_assert_error(VadmMessage *reply, int number, int domain, const char *text)
     xdr_free((xdrproc_t)xdr_vadm_rpc_error, &error);
     vadm_message_free(reply);
 }
+
+VadmMessage *
+admin_set_pool(int conn, const char *server, vadm_typed_param *params, u_int count, u_int flags)
+{
+    return ADMIN_CALL(conn, VADM_ADMIN_PROC_SERVER_SET_THREADPOOL_PARAMETERS,
+                      vadm_admin_server_set_threadpool_parameters_args, {(char *)server},
+                      {count, params}, flags);
+}
+
+VadmMessage *
+admin_set_limits(int conn, const char *server, vadm_typed_param *params, u_int count, u_int flags)
+{
+    return ADMIN_CALL(conn, VADM_ADMIN_PROC_SERVER_SET_CLIENT_LIMITS,
+                      vadm_admin_server_set_client_limits_args, {(char *)server}, {count, params},
+                      flags);
+}
+
+guint32
+admin_pool_value(int conn, const char *server, const char *name)
+{
+    vadm_admin_server_get_threadpool_parameters_ret ret = {0};
+    guint32 value = G_MAXUINT32;
+
+    ADMIN_GET(conn, VADM_ADMIN_PROC_SERVER_GET_THREADPOOL_PARAMETERS,
+              vadm_admin_server_get_threadpool_parameters_args,
+              vadm_admin_server_get_threadpool_parameters_ret, &ret, {(char *)server}, 0);
+    for (u_int i = 0; i < ret.params.params_len; i++) {
+        if (strcmp(ret.params.params_val[i].field, name) == 0)
+            value = ret.params.params_val[i].value.vadm_typed_param_value_u.ui;
+    }
+    ADMIN_FREE(vadm_admin_server_get_threadpool_parameters_ret, &ret);
+    return value;
+}
+
+guint32
+admin_limit_value(int conn, const char *server, const char *name)
+{
+    vadm_admin_server_get_client_limits_ret ret = {0};
+    guint32 value = G_MAXUINT32;
+
+    ADMIN_GET(conn, VADM_ADMIN_PROC_SERVER_GET_CLIENT_LIMITS,
+              vadm_admin_server_get_client_limits_args, vadm_admin_server_get_client_limits_ret,
+              &ret, {(char *)server}, 0);
+    for (u_int i = 0; i < ret.params.params_len; i++) {
+        if (strcmp(ret.params.params_val[i].field, name) == 0)
+            value = ret.params.params_val[i].value.vadm_typed_param_value_u.ui;
+    }
+    ADMIN_FREE(vadm_admin_server_get_client_limits_ret, &ret);
+    return value;
+}

@@ -48,6 +48,39 @@ VadmMessage *admin_call(int fd, gint32 procedure, xdrproc_t encode, gconstpointe
 VadmMessage *admin_call_raw(int fd, const VadmRpcHeader *header, const guint8 *payload,
                             gsize length);
 
+/* A call with arguments of the named type. */
+#define ADMIN_CALL(fd, procedure, type, ...)                                                       \
+    admin_call(fd, procedure, (xdrproc_t)xdr_##type, &(type){__VA_ARGS__})
+#define ADMIN_GET(fd, procedure, args_type, ret_type, ret, ...)                                    \
+    admin_assert_ret(ADMIN_CALL(fd, procedure, args_type, __VA_ARGS__), (xdrproc_t)xdr_##ret_type, \
+                     ret)
+#define ADMIN_FREE(type, ret) xdr_free((xdrproc_t)xdr_##type, ret)
+
+#define ADMIN_LIBVIRTD                                                                             \
+    {                                                                                              \
+        (char *)"libvirtd"                                                                         \
+    }
+
+/* Setters: parameters of every type by one macro each. */
+#define ADMIN_UINT(name, value)                                                                    \
+    {                                                                                              \
+        (char *)(name),                                                                            \
+        {                                                                                          \
+            VADM_TYPED_PARAM_UINT,                                                                 \
+            {                                                                                      \
+                .ui = (value)                                                                      \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+/* Setters and getters of server's pool and limits; a getter gives one value. */
+VadmMessage *admin_set_pool(int conn, const char *server, vadm_typed_param *params, u_int count,
+                            u_int flags);
+VadmMessage *admin_set_limits(int conn, const char *server, vadm_typed_param *params, u_int count,
+                              u_int flags);
+guint32 admin_pool_value(int conn, const char *server, const char *name);
+guint32 admin_limit_value(int conn, const char *server, const char *name);
+
 /* Fails the test unless @reply is a success; frees it. */
 void admin_assert_ok(VadmMessage *reply);
 /* The same for a reply with a payload, decoded into @ret. */

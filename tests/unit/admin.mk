@@ -2,11 +2,14 @@
 ADMIN_TEST_LIBS = libvadm-admin.la libvadm-daemon.la $(CHECK_LIBS) $(GLIB_LIBS)
 ADMIN_FIXTURE = tests/unit/admin-fixture.c tests/unit/admin-fixture.h
 
-check_PROGRAMS += tests/unit/test-admin tests/unit/test-admin-replay
-TESTS += tests/unit/test-admin tests/unit/test-admin-replay
+check_PROGRAMS += tests/unit/test-admin tests/unit/test-admin-errors tests/unit/test-admin-replay
+TESTS += tests/unit/test-admin tests/unit/test-admin-errors tests/unit/test-admin-replay
 tests_unit_test_admin_SOURCES = tests/unit/test-admin.c $(ADMIN_FIXTURE)
 tests_unit_test_admin_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_admin_LDADD = $(ADMIN_TEST_LIBS)
+tests_unit_test_admin_errors_SOURCES = tests/unit/test-admin-errors.c $(ADMIN_FIXTURE)
+tests_unit_test_admin_errors_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_admin_errors_LDADD = $(ADMIN_TEST_LIBS)
 tests_unit_test_admin_replay_SOURCES = tests/unit/test-admin-replay.c $(ADMIN_FIXTURE)
 tests_unit_test_admin_replay_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_admin_replay_LDADD = $(ADMIN_TEST_LIBS)
