@@ -118,7 +118,8 @@ class Limits(unittest.TestCase):
         # prlimit limits the daemon alone
         daemon = harness.Virtadmd(self.place, self.libvirtd, self.snmpd)
         limit = daemon.process.descriptors() + 5
-        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        usual = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (limit, usual[1]))
         crowd = []
         for _ in range(20):
             one = socket.socket(socket.AF_UNIX)
@@ -131,7 +132,7 @@ class Limits(unittest.TestCase):
         for one in crowd:
             one.close()
         harness.wait_for(lambda: self.snmpd.get1("lvaServerClientsCurrent", 2) == 0, "none")
-        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, usual)
         self.assertEqual(harness.virsh(daemon.socket, "hostname")[0], 0)
         self.assertLess(daemon.log_text().count("Too many open files"), 5)
 

@@ -52,7 +52,9 @@ class Start(unittest.TestCase):
             (f"[server libvirtd]\nlisten = unix:{long}\n", r"listen.*(long|107|108)"),
             ("[server libvirtd]\nsocket_mode = 0999\n", r"socket_mode.*0999"),
             ("[server libvirtd]\nsocket_group = nosuchgroup\n", r"socket_group.*nosuchgroup"),
-            ("[server other]\nprogram = relay\n[server more]\nprogram = relay\n", r"index"),
+            ("[server a]\nlisten = unix:a\nupstream = unix:/x\n[server b]\nlisten = unix:b\n"
+             "upstream = unix:/x\n", r"server b.*index"),
+            ("[server other]\nprogram = relay\n", r"server other.*listen"),
             ("[server libvirtd]\nindex = 1\n", r"index"),
             ("[server libvirtd]\nlisten = unix:a\n[server admin]\nlisten = unix:a\n", r"listen"),
         )
