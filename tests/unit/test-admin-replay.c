@@ -90,6 +90,19 @@ compare_info(const VadmMessage *our_reply, const VadmMessage *their_reply)
     FREE_BOTH(vadm_admin_client_get_info_ret, &ours, &theirs);
 }
 
+/* How many workers are free depends on the moment. */
+static void
+compare_pool(const VadmMessage *our_reply, const VadmMessage *their_reply)
+{
+    vadm_admin_server_get_threadpool_parameters_ret ours = {0}, theirs = {0};
+
+    DECODE(our_reply, vadm_admin_server_get_threadpool_parameters_ret, &ours);
+    DECODE(their_reply, vadm_admin_server_get_threadpool_parameters_ret, &theirs);
+    compare_params(ours.params.params_val, ours.params.params_len, theirs.params.params_val,
+                   theirs.params.params_len);
+    FREE_BOTH(vadm_admin_server_get_threadpool_parameters_ret, &ours, &theirs);
+}
+
 static void
 compare_limits(const VadmMessage *our_reply, const VadmMessage *their_reply)
 {
@@ -144,6 +157,9 @@ compare(const char *section, const VadmMessage *ours, const VadmMessage *theirs)
     switch (b->status == VADM_RPC_OK ? b->procedure : 0) {
     case VADM_ADMIN_PROC_CONNECT_GET_LIB_VERSION:
         ck_assert_uint_eq(ours->length, theirs->length);
+        break;
+    case VADM_ADMIN_PROC_SERVER_GET_THREADPOOL_PARAMETERS:
+        compare_pool(ours, theirs);
         break;
     case VADM_ADMIN_PROC_SERVER_LIST_CLIENTS:
         compare_list(ours, theirs);
