@@ -179,6 +179,9 @@ vadm_worker_main(gpointer data)
 
         if (job) {
             vadm_worker_set_idle(worker, FALSE);
+            /* The job may be one that a priority worker was expected to take: another then
+             * waits that this worker was expected to take. */
+            vadm_pool_grow(pool);
             vadm_worker_run(worker, job);
             continue;
         }

@@ -204,10 +204,13 @@ vadm_txn_new_log_set(VadmDaemonTxn *txn, const char *outputs, GError **error)
 {
     const VadmConfig *next = txn->next;
     VadmLogGuard guard = {(const char *const *)next->log_directories};
+    /* A manager that leaves the outputs alone opens none: they may be where its own may not. */
+    gboolean guarded = txn->origin == VADM_ORIGIN_SNMP &&
+                       !g_str_equal(txn->before->log_outputs, next->log_outputs);
 
     return vadm_log_set_new(vadm_daemon_get_log(txn->daemon), (int)next->log_level,
                             next->log_filters, outputs, next->log_default_outputs,
-                            txn->origin == VADM_ORIGIN_SNMP ? &guard : NULL, error);
+                            guarded ? &guard : NULL, error);
 }
 
 /* Whose fault it was that there is no set: that of the filters if these are refused with the

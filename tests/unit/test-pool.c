@@ -42,6 +42,16 @@ setup(void)
 }
 
 static void
+change_to(const VadmPoolLimits *limits)
+{
+    VadmPoolChange *change = vadm_pool_prepare(pool, limits, NULL);
+
+    ck_assert_ptr_nonnull(change);
+    vadm_pool_commit(change);
+    vadm_pool_finish(change);
+}
+
+static void
 open_gate(void)
 {
     VADM_LOCK_SCOPE(&gate.lock);
@@ -431,6 +441,27 @@ START_TEST(no_priority_job_is_stranded)
 }
 END_TEST
 
+/* An ordinary worker may take a priority job before a priority worker does: the ordinary job that
+ * counted on it must get another worker. */
+START_TEST(no_job_waits_below_the_maximum)
+{
+    make_pool(2, 8, 2);
+    for (guint round = 0; round < 300; round++) {
+        VadmPoolLimits less = {2, 2, 2}, more = {2, 8, 2};
+
+        push(2, TRUE);
+        push(2, FALSE);
+        wait_inside(4);
+        open_gate();
+        wait_inside(0);
+        close_gate();
+        change_to(&less);
+        wait_stats(2, 2, 2);
+        change_to(&more);
+    }
+}
+END_TEST
+
 START_TEST(refused_threads_leave_nothing_behind)
 {
     VadmPoolLimits limits = {3, 3, 3};
@@ -561,6 +592,7 @@ main(void)
     tcase_add_test(tc, surplus_retires_at_finish_only);
     tcase_add_test(tc, a_higher_maximum_serves_jobs_that_wait);
     tcase_add_test(tc, no_priority_job_is_stranded);
+    tcase_add_test(tc, no_job_waits_below_the_maximum);
     tcase_add_test(tc, refused_threads_leave_nothing_behind);
     tcase_add_test(tc, stop_destroys_what_waits);
     tcase_add_test(tc, stop_ends_parked_threads);

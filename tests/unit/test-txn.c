@@ -402,12 +402,16 @@ START_TEST(only_snmp_is_held_to_the_directories)
     g_autofree char *path = g_build_filename(outside, "x.log", NULL);
     g_autofree char *outputs = g_strconcat("1:file:", path, NULL);
     const VadmChange changes[] = {STRING(LOG_OUTPUTS, outputs, 3)};
+    const VadmChange others[] = {NUMBER(LOG_LEVEL, 0, 1, 1), STRING(LOG_FILTERS, "4:rpc", 2)};
     VadmFault fault;
 
     refused(changes, 1, VADM_ERROR_DENIED, 3);
     ck_assert(!g_file_test(path, G_FILE_TEST_EXISTS));
     ck_assert(vadm_daemon_change(d, changes, 1, VADM_ORIGIN_ADMIN_RPC, 0, &fault));
     ck_assert(g_file_test(path, G_FILE_TEST_EXISTS));
+    /* What a manager does not change, it does not open. */
+    ck_assert(vadm_daemon_change(d, others, 2, VADM_ORIGIN_SNMP, 0, &fault));
+    ck_assert(vadm_daemon_change(d, changes, 1, VADM_ORIGIN_SNMP, 0, &fault));
     g_unlink(path);
     g_rmdir(outside);
 }
