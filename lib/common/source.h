@@ -158,7 +158,7 @@ typedef struct {
  * new one that replaces the old by pointer. Strings are never NULL: "" is known to be absent.
  */
 typedef struct {
-    gint refs; /* atomic */
+    gint refs;        /* atomic */
     gboolean local;   /* the unix_ fields are known */
     guint32 uid, gid; /* 4294967295 (-1): absent */
     guint32 pid;      /* 0: absent */

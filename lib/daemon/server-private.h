@@ -36,7 +36,7 @@ struct _VadmServer {
     guint32 auth_failures;
 
     /* Main thread. */
-    gboolean listening; /* accepting, as far as the limits allow */
+    gboolean listening;    /* accepting, as far as the limits allow */
     gboolean stopped_pool; /* by whoever stops it: then its threads are gone */
 };
 
