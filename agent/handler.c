@@ -77,9 +77,21 @@ vadm_handler_expire(VadmHandler *handler, gint64 now)
     return views || set;
 }
 
+/* An arc has 32 bits (RFC 2578 section 3.5), but net-snmp reads those of AgentX as int and hands
+ * one of 2^31 or more over with its sign extended into the oid, which is a long. Anything else
+ * beyond 32 bits does not exist on the wire: *exact tells that it was cut, which keeps the
+ * order. */
+static guint32
+vadm_handler_arc(oid arc, gboolean *exact)
+{
+    if (arc <= G_MAXUINT32 || arc >= (oid)(long)G_MININT32)
+        return (guint32)arc;
+    *exact = FALSE;
+    return G_MAXUINT32;
+}
+
 /* Where an OID of net-snmp lies: <0 before our root, 0 at or below it, >0 behind. The arcs below
- * it are put into @arcs (MAX_OID_LEN of them). An arc beyond 32 bits does not exist on the wire
- * (RFC 2578 section 3.5); *exact tells that one was cut, which keeps the order. */
+ * it are put into @arcs (MAX_OID_LEN of them); *exact: none of them was cut. */
 static int
 vadm_handler_suffix(const oid *name, gsize name_length, guint32 *arcs, gsize *length,
                     gboolean *exact)
@@ -93,10 +105,8 @@ vadm_handler_suffix(const oid *name, gsize name_length, guint32 *arcs, gsize *le
         return order;
     if (name_length < G_N_ELEMENTS(vadm_root))
         return -1;
-    for (gsize i = G_N_ELEMENTS(vadm_root); i < name_length && i < MAX_OID_LEN; i++) {
-        *exact = *exact && name[i] <= G_MAXUINT32;
-        arcs[(*length)++] = (guint32)MIN(name[i], G_MAXUINT32);
-    }
+    for (gsize i = G_N_ELEMENTS(vadm_root); i < name_length && i < MAX_OID_LEN; i++)
+        arcs[(*length)++] = vadm_handler_arc(name[i], exact);
     return 0;
 }
 

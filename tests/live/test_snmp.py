@@ -132,6 +132,8 @@ class Snmp(unittest.TestCase):
             ("lvaLogOutputs", (0,), "s", "1:nowhere", "wrongValue"),
             ("lvaLogOutputs", (0,), "s", "1:file:relative", "wrongValue"),
             ("lvaClientAdminStatus", (2, 99999), "i", 2, "noCreation"),
+            ("lvaClientAdminStatus", (2, 2147483648), "i", 2, "noCreation"),
+            ("lvaClientAdminStatus", (2, 4294967295), "i", 2, "noCreation"),
             ("lvaConfigLock", (0,), "i", -1, "wrongValue"),
         )
         def state():
