@@ -72,15 +72,22 @@ vadm_mib_tables(gsize *n_tables)
     return vadm_mib_all_tables;
 }
 
+gboolean
+vadm_mib_is_own(VadmMib *mib, VadmField field)
+{
+    return mib->source->class->access(mib->source, field) == VADM_ACCESS_NONE &&
+           vadm_settings_access(field) != VADM_ACCESS_NONE;
+}
+
 VadmAccess
 vadm_mib_access(VadmMib *mib, const VadmColumn *column)
 {
     VadmAccess access = column->access;
 
     if (column->field != VADM_FIELD_NONE) {
-        VadmAccess granted = vadm_settings_access(column->field);
+        VadmAccess granted = mib->source->class->access(mib->source, column->field);
         if (granted == VADM_ACCESS_NONE)
-            granted = mib->source->class->access(mib->source, column->field);
+            granted = vadm_settings_access(column->field);
         access = MIN(access, granted);
     }
     return mib->writable ? access : MIN(access, VADM_ACCESS_READ);

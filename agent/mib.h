@@ -108,6 +108,8 @@ gboolean vadm_mib_is_writable(VadmMib *mib);
 /** vadm_mib_tables: the tables in the order of their OIDs. */
 const VadmTable *const *vadm_mib_tables(gsize *n_tables);
 
+/** vadm_mib_is_own: whether @field is a setting of the agent: one that the source has not. */
+gboolean vadm_mib_is_own(VadmMib *mib, VadmField field);
 /** vadm_mib_access: what may be done with @column now. */
 VadmAccess vadm_mib_access(VadmMib *mib, const VadmColumn *column);
 

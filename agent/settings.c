@@ -23,7 +23,8 @@ vadm_settings_new(guint16 notify_enable, guint32 notify_min_interval)
     vadm_mutex_init(&settings->lock);
     settings->values.lock = g_random_int() & VADM_LOCK_BOUND;
     settings->last_error = g_strdup("");
-    vadm_settings_set_notify(settings, notify_enable, notify_min_interval);
+    settings->values.notify_enable = notify_enable & VADM_NOTIFY_BITS_MASK;
+    settings->values.notify_min_interval = MIN(notify_min_interval, VADM_NOTIFY_INTERVAL_BOUND);
     return settings;
 }
 
@@ -42,14 +43,6 @@ vadm_settings_get(VadmSettings *settings)
 {
     VADM_LOCK_SCOPE(&settings->lock);
     return settings->values;
-}
-
-void
-vadm_settings_set_notify(VadmSettings *settings, guint16 notify_enable, guint32 notify_min_interval)
-{
-    VADM_LOCK_SCOPE(&settings->lock);
-    settings->values.notify_enable = notify_enable & VADM_NOTIFY_BITS_MASK;
-    settings->values.notify_min_interval = MIN(notify_min_interval, VADM_NOTIFY_INTERVAL_BOUND);
 }
 
 VadmAccess

@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import unittest
 
 import harness
@@ -213,6 +214,24 @@ class Snmp(unittest.TestCase):
                                       (oid("lvaServerWorkersMin", 2), "u", 7))
         self.assertIn("inconsistentValue", text)
         self.assertEqual(self.workers()[0], 6)
+
+    def test_notify_is_configuration(self):
+        """A change of what is notified counts as any other; SIGHUP puts in force what the file
+        changed, and keeps what was set where it did not."""
+        enable, interval = oid("lvaNotifyEnable"), oid("lvaNotifyMinInterval")
+        self.assertEqual(self.snmpd.get(enable, interval), ["\xe7\xc0", 5])
+        before = self.snmpd.get1("lvaConfigGeneration")
+        status, text = self.snmpd.set((enable, "x", "8000"), (interval, "u", 60))
+        self.assertEqual(status, 0, text)
+        self.assertEqual(self.snmpd.get(enable, interval), ["\x80\0", 60])
+        self.assertEqual(self.snmpd.get1("lvaConfigGeneration"), before + 1)
+        self.assertEqual(self.snmpd.get1("lvaConfigLastOrigin"), 3)
+        self.place.write("virtadmd.conf", self.daemon.text + "[notify]\nmin_interval = 7\n")
+        self.daemon.process.kill(signal.SIGHUP)
+        harness.wait_for(lambda: self.snmpd.get(interval) == [7], "the interval of the file")
+        self.assertEqual(self.snmpd.get(enable), ["\x80\0"])
+        self.assertEqual(self.snmpd.get1("lvaConfigGeneration"), before + 2)
+        self.assertEqual(self.snmpd.get1("lvaConfigLastOrigin"), 4)
 
     def test_read_community_cannot_write(self):
         status, _ = self.snmpd.set((oid("lvaServerWorkersMin", 2), "u", 6), community=READ)
