@@ -4,10 +4,11 @@
 import os
 import re
 import signal
+import struct
 import unittest
 
 import harness
-from harness import READ, oid
+from harness import READ, Raw, oid
 
 
 class Snmp(unittest.TestCase):
@@ -203,6 +204,19 @@ class Snmp(unittest.TestCase):
             harness.wait_for(lambda: all(self.place.read(f"{v}.out").strip() for v in ("v1", "v3")),
                              "answers to the other two")
         self.assertNotIn("error", self.place.read("v1.out") + self.place.read("v3.out"))
+
+    def test_keepalive_is_no_activity(self):
+        with Raw(self.daemon.admin) as client:
+            client.call(1, b"\0\0\0\0")
+            index = self.snmpd.walk(oid("lvaClientId", 1))[0][1]
+            def idle():
+                return self.snmpd.get1("lvaClientIdleTime", 1, index)
+            harness.wait_for(lambda: idle() >= 2, "the client to be idle")
+            client.send(1, kind=2, program=Raw.KEEPALIVE, serial=0)
+            self.assertEqual(client.receive()[:3], (Raw.KEEPALIVE, 1, 2))
+            self.assertGreaterEqual(idle(), 2)
+            client.call(4, struct.pack(">II", 1, 0))
+            self.assertLess(idle(), 2)
 
     def test_lock(self):
         lock = self.snmpd.get1("lvaConfigLock")
