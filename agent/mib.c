@@ -8,7 +8,7 @@
 struct _VadmMib {
     VadmSource *source;
     VadmSettings *settings;
-    char *context;
+    gboolean contexts;
     gboolean writable;
 };
 
@@ -21,13 +21,13 @@ static const VadmTable *const vadm_mib_all_tables[] = {
 };
 
 VadmMib *
-vadm_mib_new(VadmSource *source, VadmSettings *settings, const char *context, gboolean writable)
+vadm_mib_new(VadmSource *source, VadmSettings *settings, gboolean contexts, gboolean writable)
 {
     VadmMib *mib = g_new0(VadmMib, 1);
 
     mib->source = source;
     mib->settings = settings;
-    mib->context = g_strdup(context ? context : "");
+    mib->contexts = contexts;
     mib->writable = writable;
     return mib;
 }
@@ -35,9 +35,6 @@ vadm_mib_new(VadmSource *source, VadmSettings *settings, const char *context, gb
 void
 vadm_mib_free(VadmMib *mib)
 {
-    if (!mib)
-        return;
-    g_free(mib->context);
     g_free(mib);
 }
 
@@ -53,10 +50,10 @@ vadm_mib_get_settings(VadmMib *mib)
     return mib->settings;
 }
 
-const char *
-vadm_mib_get_context(VadmMib *mib)
+gboolean
+vadm_mib_has_contexts(VadmMib *mib)
 {
-    return mib->context;
+    return mib->contexts;
 }
 
 gboolean

@@ -261,6 +261,38 @@ class Snmp(unittest.TestCase):
         self.assertIn("badValue", text)
 
 
+class Contexts(unittest.TestCase):
+    V3 = ("-u", "operator", "-l", "authPriv", "-a", "SHA", "-A", "authentic!", "-x", "AES",
+          "-X", "private!!")
+
+    def test_named_context(self):
+        """The daemon is in the default context and in the one of its name (here for a user of
+        SNMPv3); only the default one lists the contexts."""
+        with harness.Place() as place:
+            snmpd = harness.Snmpd(place, "createUser operator SHA authentic! AES private!!\n"
+                                         "group operators usm operator\n"
+                                         "view all included .1\n"
+                                         "access operators \"\" usm priv prefix all all all\n")
+            daemon = harness.Virtadmd(place, snmpd=snmpd)
+            named = {"version": "3", "options": self.V3 + ("-n", "virtadmd")}
+            status, text = snmpd.set((oid("lvaServerWorkersMin", 2), "u", 6), **named)
+            self.assertEqual(status, 0, text)
+            row = [len("virtadmd"), *b"virtadmd"]
+            asked = (oid("lvaDaemonName"), oid("lvaServerWorkersMin", 2), oid("lvaContextNumber"),
+                     oid("lvaContextDaemonName", *row))
+            self.assertEqual(snmpd.get(*asked, version="3", options=self.V3),
+                             ["virtadmd", 6, 1, "virtadmd"])
+            self.assertEqual(snmpd.get(*asked, **named), ["virtadmd", 6, 0, None])
+            status, _, text = snmpd.tool("snmpget", asked[0], version="3", timeout=1,
+                                         options=self.V3 + ("-n", "other"))
+            self.assertNotEqual(status, 0, text)
+            snmpd.process.end()
+            snmpd.start()
+            harness.wait_for(snmpd.has_agent, "the agent to be back")
+            self.assertEqual(snmpd.get(*asked, **named), ["virtadmd", 6, 0, None])
+            self.assertEqual(daemon.stop(), 0)
+
+
 class NotWritable(unittest.TestCase):
     def test_configured_read_only(self):
         with harness.Place() as place:

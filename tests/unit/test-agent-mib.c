@@ -304,6 +304,30 @@ START_TEST(test_unreachable)
 }
 END_TEST
 
+/* lvaContextTable is in the default context only. */
+START_TEST(test_named_context)
+{
+    static const char *const cases[] = {
+        "1.8.1.2.8.118.105.114.116.97.100.109.100 noSuchInstance",
+        "1.9.4.0 66 0",
+        "1.9.1.0 66 2",
+    };
+    char context[] = "virtadmd";
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        AgentPdu pdu = {.transaction = 1, .context = context};
+        g_autofree char *name = oid_of(cases[i]);
+        g_autofree char *got = NULL;
+
+        agent_add(&pdu, name, ASN_NULL, NULL, 0);
+        ck_assert_int_eq(agent_send(&bed, &pdu, MODE_GET, NULL), 0);
+        got = agent_result(&pdu, 0);
+        ck_assert_str_eq(got, cases[i]);
+        agent_pdu_clear(&pdu);
+    }
+}
+END_TEST
+
 START_TEST(test_no_view)
 {
     AgentPdu pdu = {.transaction = 1};
@@ -423,6 +447,7 @@ main(void)
     tcase_add_test(tree, test_high_arcs);
     tcase_add_test(tree, test_no_access);
     tcase_add_test(tree, test_unreachable);
+    tcase_add_test(tree, test_named_context);
     tcase_add_test(tree, test_no_view);
     suite_add_tcase(suite, tree);
     tcase_add_test(tables, test_columns_agree);
