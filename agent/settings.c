@@ -60,10 +60,24 @@ vadm_settings_access(VadmField field)
     }
 }
 
+/* What cannot be printed becomes a space: messages quote what a manager sent, and tools show a
+ * whole string in hex for one such character, or hand it to a terminal. */
+static char *
+vadm_settings_make_printable(const char *message)
+{
+    g_autofree char *valid = g_utf8_make_valid(message, -1);
+    GString *out = g_string_new(NULL);
+
+    for (const char *c = valid; *c; c = g_utf8_next_char(c))
+        g_string_append_unichar(out,
+                                g_unichar_isprint(g_utf8_get_char(c)) ? g_utf8_get_char(c) : ' ');
+    return g_string_free(out, FALSE);
+}
+
 void
 vadm_settings_set_last_error(VadmSettings *settings, const char *message)
 {
-    g_autofree char *valid = g_utf8_make_valid(message, -1);
+    g_autofree char *valid = vadm_settings_make_printable(message);
     gsize length = strlen(valid);
 
     if (length > VADM_LAST_ERROR_BOUND) {

@@ -47,7 +47,8 @@ VadmAccess vadm_settings_access(VadmField field);
 
 /**
  * vadm_settings_set_last_error:
- * @message: UTF-8; cut to VADM_LAST_ERROR_BOUND octets at the boundary of a character
+ * @message: UTF-8; what is not printable in it is shown as a space; cut to VADM_LAST_ERROR_BOUND
+ * octets at the boundary of a character
  *
  * Any thread.
  */

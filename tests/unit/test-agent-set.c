@@ -491,6 +491,19 @@ START_TEST(test_last_error_cut)
 }
 END_TEST
 
+START_TEST(test_last_error_printable)
+{
+    g_autofree char *got = NULL;
+
+    vadm_settings_set_last_error(bed.settings, "a\x1b[31mb\r\nc\x7f"
+                                               "d\xc2\x9b"
+                                               "e\xe2\x80\xae"
+                                               "f \xc3\xa4");
+    got = vadm_settings_get_last_error(bed.settings);
+    ck_assert_str_eq(got, "a [31mb  c d e f \xc3\xa4");
+}
+END_TEST
+
 START_TEST(test_lock_wraps)
 {
     VadmChange change = {.field = VADM_FIELD_CONFIG_LOCK};
@@ -557,6 +570,7 @@ main(void)
     tcase_add_test(tests, test_orphan_timer);
     tcase_add_test(tests, test_late_completion);
     tcase_add_test(tests, test_last_error_cut);
+    tcase_add_test(tests, test_last_error_printable);
     tcase_add_test(tests, test_lock_wraps);
     tcase_add_test(tests, test_views);
     suite_add_tcase(suite, tests);
