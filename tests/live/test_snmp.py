@@ -293,6 +293,36 @@ class Contexts(unittest.TestCase):
             self.assertEqual(daemon.stop(), 0)
 
 
+class Undo(unittest.TestCase):
+    OTHER = "1.3.6.1.4.1.8072.9999.9999.1.0"  # of an agent that refuses late, in CommitSet
+
+    def test_other_agent_refuses(self):
+        """One PDU for two agents: what ours has committed is taken back when the other fails."""
+        with harness.Place() as place:
+            script = place.write("other.sh", f"""\
+case "$1" in
+-s) echo wrong-value ;;
+-g) printf '.{self.OTHER}\\ninteger\\n3\\n' ;;
+esac
+""")
+            snmpd = harness.Snmpd(place, f"pass .{self.OTHER[:-2]} /bin/sh {script}\n")
+            daemon = harness.Virtadmd(place, snmpd=snmpd)
+            ours = [oid("lvaServerWorkersMin", 2), oid("lvaNotifyMinInterval"),
+                    oid("lvaConfigLock"), oid("lvaConfigGeneration")]
+            before = snmpd.get(*ours)
+            change = [(ours[0], "u", 9), (ours[1], "u", 99), (ours[2], "i", before[2]),
+                      (self.OTHER, "i", 4)]
+            for triples in change, change[::-1]:
+                status, text = snmpd.set(*triples)
+                self.assertNotEqual(status, 0)
+                self.assertRegex(text, f"wrongValue(.|\n)*{self.OTHER}")
+                self.assertEqual(snmpd.get(*ours), before)
+            self.assertIn("configuration 2 is taken back", daemon.log_text())
+            status, text = snmpd.set(change[0])
+            self.assertEqual(status, 0, text)
+            self.assertEqual(daemon.stop(), 0)
+
+
 class NotWritable(unittest.TestCase):
     def test_configured_read_only(self):
         with harness.Place() as place:
