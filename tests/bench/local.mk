@@ -18,5 +18,6 @@ tests_bench_bench_set_LDADD = $(NETSNMP_LIBS) $(GLIB_LIBS)
 
 # BENCH: which of them (docs/benchmarks.md); none: all, briefly. BENCH_SCALE=5: five times as much.
 .PHONY: bench
-bench: $(BENCHMARKS) virtadmd
+bench: all
+	$(MAKE) $(AM_MAKEFLAGS) $(BENCHMARKS)
 	VADM_BUILD_DIR=$(abs_builddir) python3 $(srcdir)/tests/bench/bench.py $(BENCH)
