@@ -146,6 +146,96 @@ enabled = false
             self.assertEqual(late.receive()[5], 0)
 
 
+class Ends(unittest.TestCase):
+    """SET_DAEMON_TIMEOUT and DAEMON_SHUTDOWN."""
+    TIMEOUT, SHUTDOWN = 19, 20
+
+    def setUp(self):
+        self.place = harness.Place()
+        self.addCleanup(self.place.close)
+        self.daemon = harness.Virtadmd(self.place)
+
+    def timeout(self, admin, seconds):
+        self.assertEqual(admin.call(self.TIMEOUT, struct.pack(">II", seconds, 0))[5], 0)
+
+    def test_timeout_waits_for_the_last_client(self):
+        with Raw(self.daemon.admin) as admin, Raw(self.daemon.socket, Raw.REMOTE) as client:
+            self.timeout(admin, 1)
+            admin.sock.close()
+            time.sleep(1.5)
+            self.assertTrue(self.daemon.process.alive())
+            client.sock.close()
+            began = time.monotonic()
+            self.assertEqual(self.daemon.process.wait(), 0)
+            self.assertGreater(time.monotonic() - began, 0.5)
+
+    def test_timeout_is_armed_again_and_disarmed(self):
+        with Raw(self.daemon.admin) as admin:
+            for seconds in (1, 0xffffffff, 1, 0, 1, 0x7fffffff):
+                self.timeout(admin, seconds)
+        time.sleep(1.5)
+        self.assertTrue(self.daemon.process.alive())
+        self.assertEqual(self.daemon.virt_admin("server-list")[0], 0)
+
+    def test_shutdown_twice_with_clients_connected(self):
+        with contextlib.ExitStack() as stack:
+            others = [stack.enter_context(Raw(self.daemon.admin)) for _ in range(5)]
+            for other in others:
+                self.assertEqual(other.call(1, b"\0\0\0\0")[5], 0)
+            for other in others[:2]:
+                other.send(self.SHUTDOWN, b"\0\0\0\0")
+            self.daemon.process.kill(signal.SIGTERM)
+            self.assertEqual(self.daemon.process.wait(), 0)
+            for other in others[2:]:
+                self.assertIsNone(other.receive())
+
+
+class Workers(unittest.TestCase):
+    def test_threads_are_what_the_numbers_say(self):
+        """Limits go up and down while jobs hang; /proc counts the same as SNMP."""
+        with harness.Place() as place, contextlib.ExitStack() as stack:
+            upstream = stack.enter_context(socket.socket(socket.AF_UNIX))
+            upstream.bind(place.path("silent"))
+            upstream.listen(100)
+            snmpd = harness.Snmpd(place)
+            daemon = harness.Virtadmd(place, snmpd=snmpd, upstream_path=place.path("silent"))
+
+            def threads():
+                names = []
+                for task in os.listdir(f"/proc/{daemon.process.pid}/task"):
+                    with contextlib.suppress(OSError), open(
+                            f"/proc/{daemon.process.pid}/task/{task}/comm",
+                            encoding="utf-8") as comm:
+                        names.append(comm.read().strip())
+                return [len([name for name in names if name.startswith(prefix)])
+                        for prefix in ("rpc-libvirtd", "prio-rpc-libvir")]
+
+            def settles(ordinary, priority):
+                harness.wait_for(lambda: threads() == [ordinary, priority] and snmpd.get(
+                    oid("lvaServerWorkersCurrent", 2), oid("lvaServerWorkersPriority", 2)) ==
+                    [ordinary, priority], f"{ordinary}+{priority} workers, not {threads()}")
+
+            def sets(low, high, priority):
+                status, text = snmpd.set((oid("lvaServerWorkersMax", 2), "u", high),
+                                         (oid("lvaServerWorkersMin", 2), "u", low),
+                                         (oid("lvaServerWorkersPriority", 2), "u", priority))
+                self.assertEqual(status, 0, text)
+            settles(5, 5)
+            clients = [stack.enter_context(Raw(daemon.socket, Raw.REMOTE)) for _ in range(15)]
+            for client in clients:
+                client.send(66)
+                client.send(1, b"\0\0\0\0\0\0\0\0")
+            for low, high, priority in ((30, 40, 2), (1, 20, 9), (200, 300, 0), (20, 20, 5)):
+                sets(low, high, priority)
+                harness.wait_for(lambda n=priority: threads()[1] == n, "priority workers")
+                self.assertGreaterEqual(threads()[0], low)
+                self.assertEqual(daemon.virt_admin("server-threadpool-info", "libvirtd")[0], 0)
+            for client in clients:
+                client.sock.close()
+            sets(1, 3, 1)
+            settles(3, 1)
+
+
 @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
 class Unprivileged(unittest.TestCase):
     """virtadmd as a session daemon of user nobody."""
