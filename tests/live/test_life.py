@@ -292,6 +292,16 @@ retry_interval = 1
         status, text = self.snmpd.set((oid("lvaServerWorkersMax", 2), "u", 33))
         self.assertEqual(status, 0, text)
 
+    def test_file_that_may_not_be_read(self):
+        conf = self.place.write("secret.conf", "")
+        os.chmod(conf, 0o600)
+        done = subprocess.run([BINARY, "--config", conf], user=self.nobody.pw_uid, timeout=30,
+                              group=self.nobody.pw_gid, extra_groups=[], capture_output=True,
+                              text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertEqual(done.stderr,
+                         f"virtadmd: {conf}: cannot be opened: Permission denied\n")
+
     def test_threads_that_cannot_be_started(self):
         """resourceUnavailable over SNMP, an error over virt-admin, and nothing has changed."""
         process = self.start(processes=60)
