@@ -303,7 +303,7 @@ class Side:
         """Texts that only this side has, longest first, and what to call them."""
         return [(os.path.join(self.cwd, self.relative), "DIR"), (self.relative, "RELATIVE"),
                 (self.dir, "DIR"), (self.path, "SOCKET"),
-                *((f"{word} '{number}'", f"{word} '{name}'") for word in ("id", "ID")
+                *((f"{word} '{number}'", f"{word} '{name}'") for word in ("id", "ID", "Client")
                   for number, name in ((self.held_id, "HELD"), (self.silent_id, "SILENT")))]
 
     def words(self, args):
