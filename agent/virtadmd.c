@@ -83,6 +83,17 @@ program_quit(gpointer user)
     vadm_daemon_shutdown(program->daemon, program_stopped, program);
 }
 
+/* The agent has a copy of [notify], which managers can change. */
+static void
+program_notify_changed(const VadmConfig *config, gpointer user)
+{
+    Program *program = user;
+
+    if (program->settings)
+        vadm_settings_set_notify(program->settings, config->notify_enable,
+                                 config->notify_min_interval);
+}
+
 static gboolean
 program_terminate(gpointer user)
 {
@@ -151,6 +162,7 @@ program_start(Program *program, VadmConfig *config, VadmConfig *file, GError **e
     VadmDaemonHooks hooks = {
         .make_program = program_make,
         .quit = program_quit,
+        .notify_changed = program_notify_changed,
         .user = program,
     };
 
@@ -199,6 +211,10 @@ program_run(Program *program, VadmConfig *config, VadmConfig *file)
 
     program->loop = g_main_loop_new(NULL, FALSE);
     program->clean = TRUE;
+    /* Before the start: a SIGTERM that comes when there are sockets already waits until the loop
+     * runs, so that they are unlinked. */
+    g_unix_signal_add(SIGTERM, program_terminate, program);
+    g_unix_signal_add(SIGINT, program_terminate, program);
     if (!program_start(program, config, file, &error)) {
         fprintf(stderr, "virtadmd: %s\n", error->message);
         VADM_ERR("%s", error->message);
@@ -206,9 +222,6 @@ program_run(Program *program, VadmConfig *config, VadmConfig *file)
         /* Threads run and sockets may be open: the kernel cleans up faster than we could. */
         _exit(STATUS_FAILED);
     }
-    g_unix_signal_add(SIGTERM, program_terminate, program);
-    g_unix_signal_add(SIGINT, program_terminate, program);
-    g_unix_signal_add(SIGHUP, program_hangup, program);
     VADM_INFO("virtadmd %s is ready", PACKAGE_VERSION);
     program_notify("READY=1");
     g_main_loop_run(program->loop);
@@ -263,11 +276,10 @@ options_check(VadmLog *log, VadmConfig *config)
     return STATUS_OK;
 }
 
-int
-main(int argc, char **argv)
+static int
+program_main(Program *program, int argc, char **argv)
 {
-    Program program = {0};
-    Options *options = &program.options;
+    Options *options = &program->options;
     g_autoptr(GError) error = NULL;
     g_autoptr(VadmConfig) file = NULL;
     g_autoptr(VadmConfig) config = NULL;
@@ -276,6 +288,8 @@ main(int argc, char **argv)
     setlocale(LC_ALL, "");
     /* A master agent or client that goes away must not take us along. */
     signal(SIGPIPE, SIG_IGN);
+    /* Nor a log rotation that meets us at the start: it waits until the loop runs. */
+    g_unix_signal_add(SIGHUP, program_hangup, program);
     if (!options_parse(options, &argc, &argv, &error))
         return program_usage(error->message);
     if (argc > 1) {
@@ -299,14 +313,23 @@ main(int argc, char **argv)
         fputs(text, stdout);
         return fflush(stdout) == 0 ? STATUS_OK : STATUS_FAILED;
     }
-    program.log = vadm_log_new("virtadmd", PACKAGE_VERSION);
-    vadm_log_set_default(program.log);
-    status = options_check(program.log, config);
+    program->log = vadm_log_new("virtadmd", PACKAGE_VERSION);
+    vadm_log_set_default(program->log);
+    status = options_check(program->log, config);
     if (status == STATUS_OK && !options->check_config)
-        status = program_run(&program, config, file);
+        status = program_run(program, config, file);
     else
-        vadm_log_free(program.log, LOG_DRAIN_TIMEOUT);
-    g_free(options->config_file);
-    g_free(options->log_level);
+        vadm_log_free(program->log, LOG_DRAIN_TIMEOUT);
+    return status;
+}
+
+int
+main(int argc, char **argv)
+{
+    Program program = {0};
+    int status = program_main(&program, argc, argv);
+
+    g_free(program.options.config_file);
+    g_free(program.options.log_level);
     return status;
 }

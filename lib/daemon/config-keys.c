@@ -528,10 +528,14 @@ vadm_config_read_key(const VadmConfig *config, gpointer base, const VadmConfigKe
     /* In a list "\\;" is a semicolon, in a string it is an error. */
     gboolean is_list = key->kind == VADM_KEY_LISTEN || key->kind == VADM_KEY_BITS ||
                        key->kind == VADM_KEY_DIRECTORIES;
-    g_autofree char *text = is_list ? g_key_file_get_value(file, group, key->name, error)
-                                    : g_key_file_get_string(file, group, key->name, error);
+    g_autoptr(GError) escape = NULL;
+    g_autofree char *text = is_list ? g_key_file_get_value(file, group, key->name, &escape)
+                                    : g_key_file_get_string(file, group, key->name, &escape);
 
-    return text && readers[key->kind](&reader, text, error);
+    /* GKeyFile returns a text beside the error, with what it did not understand still in it. */
+    if (escape)
+        return vadm_rule(error, "a backslash must begin one of \\s, \\n, \\t, \\r and \\\\");
+    return readers[key->kind](&reader, text, error);
 }
 
 static void

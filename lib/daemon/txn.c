@@ -188,6 +188,23 @@ vadm_txn_find_tag(const VadmChange *changes, guint n_changes, VadmField field, g
     return n_changes ? changes[n_changes - 1].tag : 0;
 }
 
+static void
+vadm_txn_name_fault(const VadmDaemonTxn *txn, VadmField field, guint32 index, GError **error)
+{
+    const VadmServerConfig *server = vadm_config_find_server_index(txn->next, index);
+    const VadmServerLimits *limits = server ? &server->limits : NULL;
+
+    if (!server)
+        g_prefix_error(error, "[log] level: ");
+    else if (vadm_field_partner(field) == VADM_FIELD_SERVER_WORKERS_MIN)
+        g_prefix_error(error, "[server %s] min_workers %u, max_workers %u: ", server->name,
+                       limits->workers_min, limits->workers_max);
+    else if (vadm_field_partner(field) == VADM_FIELD_SERVER_CLIENTS_MAX)
+        g_prefix_error(error,
+                       "[server %s] max_clients %u, max_anonymous_clients %u: ", server->name,
+                       limits->clients_max, limits->clients_unauth_max);
+}
+
 static gboolean
 vadm_txn_validate(VadmDaemonTxn *txn, const VadmChange *changes, guint n_changes, VadmFault *fault)
 {
@@ -196,6 +213,9 @@ vadm_txn_validate(VadmDaemonTxn *txn, const VadmChange *changes, guint n_changes
 
     if (vadm_config_validate(txn->next, &field, &server, &fault->error))
         return TRUE;
+    /* A caller with changes knows which it is told about; who brings a whole file does not. */
+    if (n_changes == 0)
+        vadm_txn_name_fault(txn, field, server, &fault->error);
     fault->tag = vadm_txn_find_tag(changes, n_changes, field, server);
     return FALSE;
 }
@@ -374,16 +394,27 @@ vadm_txn_prepare(VadmDaemon *daemon, const VadmChange *changes, guint n_changes,
     return NULL;
 }
 
+/* The token is taken only now: what was done between reading @base and this must not be lost. */
+static gboolean
+vadm_txn_check_base(const VadmDaemonTxn *txn, const VadmConfig *base, VadmFault *fault)
+{
+    if (!base || base == txn->before)
+        return TRUE;
+    g_set_error_literal(&fault->error, VADM_ERROR, VADM_ERROR_BUSY,
+                        "the configuration has been changed meanwhile");
+    return FALSE;
+}
+
 VadmDaemonTxn *
-vadm_txn_prepare_config(VadmDaemon *daemon, const VadmConfig *next, VadmOrigin origin,
-                        gint64 wait_us, VadmFault *fault)
+vadm_txn_prepare_config(VadmDaemon *daemon, const VadmConfig *base, const VadmConfig *next,
+                        VadmOrigin origin, gint64 wait_us, VadmFault *fault)
 {
     VadmDaemonTxn *txn = vadm_txn_begin(daemon, origin, wait_us, fault);
 
     if (!txn)
         return NULL;
     txn->next = vadm_config_copy(next);
-    if (vadm_txn_prepare_next(txn, NULL, 0, fault))
+    if (vadm_txn_check_base(txn, base, fault) && vadm_txn_prepare_next(txn, NULL, 0, fault))
         return txn;
     vadm_txn_abort(txn);
     return NULL;

@@ -29,10 +29,12 @@ VadmDaemonTxn *vadm_txn_prepare(VadmDaemon *daemon, const VadmChange *changes, g
                                 VadmOrigin origin, gint64 wait_us, VadmFault *fault);
 
 /** vadm_txn_prepare_config: the same for a whole configuration (reload, rollback):
- * @next: (transfer none): copied. A prepared transaction that changes nothing commits without
- * a new generation. */
-VadmDaemonTxn *vadm_txn_prepare_config(VadmDaemon *daemon, const VadmConfig *next,
-                                       VadmOrigin origin, gint64 wait_us, VadmFault *fault);
+ * @base: (nullable): what @next was made from; VADM_ERROR_BUSY if another is in force by now,
+ * whose changes @next would take back. @next: (transfer none): copied. A prepared transaction that
+ * changes nothing commits without a new generation. */
+VadmDaemonTxn *vadm_txn_prepare_config(VadmDaemon *daemon, const VadmConfig *base,
+                                       const VadmConfig *next, VadmOrigin origin, gint64 wait_us,
+                                       VadmFault *fault);
 
 /** vadm_txn_commit: puts it in force. Cannot fail for the local daemon. Any thread. */
 void vadm_txn_commit(VadmDaemonTxn *txn);

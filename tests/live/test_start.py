@@ -89,6 +89,38 @@ class Start(unittest.TestCase):
         self.assertIn("max_workers = 33", printed.replace("=", " = ").replace("  ", " "))
         self.assertEqual(self.run_with(printed, "--print-config", name="again.conf")[1], printed)
 
+    def test_documents_have_the_keys(self):
+        """virtadmd.conf(5) and docs/configuration.md: each key of each group, and its default."""
+        group, printed = None, {}
+        for line in self.run_with("", "--print-config")[1].splitlines():
+            if line.startswith("["):
+                group = re.sub(r" .*", " NAME", line[1:-1])
+            elif line:
+                key, _, value = line.partition("=")
+                printed.setdefault((group, key), []).append(value.strip().rstrip(";"))
+
+        def compare(name, head, row, unquote):
+            group, found = None, {}
+            with open(os.path.join(harness.SOURCE, name), encoding="utf-8") as text:
+                for line in map(unquote, text):
+                    if re.match(head, line):
+                        group = re.match(head, line)[1]
+                    elif group and re.match(row, line):
+                        keys, default = re.match(row, line).groups()
+                        for key in re.findall(r"[a-z_]+", keys):
+                            found[group, key] = default or ""
+            self.assertEqual(set(found), set(printed), name)
+            for key, default in found.items():
+                numbers = set(re.findall(r"(?<![\w:])\d+(?![\w:])", default))
+                wanted = {value for value in printed[key] if value.isdigit()} - \
+                    ({"1", "2"} if key[1] == "index" else set())
+                self.assertLessEqual(wanted, numbers, (name, key, default))
+        compare("docs/configuration.md", r"## (?:\[(.*)\])?",
+                r"\| (?!key )([a-z_, ]+) \| .* \| (.*) \| \w+ \|$", lambda line: line)
+        compare("man/virtadmd.conf.5", r"\.SH (?:\[(.*)\])?",
+                r"\.BR? ([a-z_ ,]+?)(?: +\((.*)\).*)?$",
+                lambda line: re.sub(r'["\\]', "", line))
+
     def test_sockets_in_the_way(self):
         """A file, a live socket and a missing folder are errors; a stale socket is replaced."""
         run = self.place.path("run")

@@ -303,7 +303,8 @@ class Side:
         """Texts that only this side has, longest first, and what to call them."""
         return [(os.path.join(self.cwd, self.relative), "DIR"), (self.relative, "RELATIVE"),
                 (self.dir, "DIR"), (self.path, "SOCKET"),
-                (f"'{self.held_id}'", "'HELD'"), (f"'{self.silent_id}'", "'SILENT'")]
+                *((f"{word} '{number}'", f"{word} '{name}'") for word in ("id", "ID", "Client")
+                  for number, name in ((self.held_id, "HELD"), (self.silent_id, "SILENT")))]
 
     def words(self, args):
         values = {"dir": self.dir, "fifo": self.fifo, "socket": self.path, "held": self.held_id,

@@ -255,7 +255,7 @@ fixture_setup(void)
 void
 fixture_start(void)
 {
-    VadmDaemonHooks hooks = {on_make_program, on_quit, NULL};
+    VadmDaemonHooks hooks = {.make_program = on_make_program, .quit = on_quit};
     GError *error = NULL;
 
     fix.daemon = vadm_daemon_new(fix.config, NULL, NULL, &hooks, &error);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-check_PROGRAMS += tests/unit/test-config tests/unit/test-pool tests/unit/test-txn
-TESTS += tests/unit/test-config tests/unit/test-pool tests/unit/test-txn
+check_PROGRAMS += tests/unit/test-config tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn
+TESTS += tests/unit/test-config tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn
 
 CONFIG_SOURCES = \
 	lib/daemon/config.c lib/daemon/config-change.c lib/daemon/config-file.c \
@@ -9,6 +9,11 @@ CONFIG_SOURCES = \
 tests_unit_test_config_SOURCES = tests/unit/test-config.c $(CONFIG_SOURCES)
 tests_unit_test_config_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_config_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+
+tests_unit_test_config_fuzz_SOURCES = tests/unit/test-config-fuzz.c $(CONFIG_SOURCES)
+tests_unit_test_config_fuzz_CFLAGS = $(UNIT_CFLAGS) \
+	-DEXAMPLE='"$(abs_top_srcdir)/docs/virtadmd.conf.example"'
+tests_unit_test_config_fuzz_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 
 tests_unit_test_pool_SOURCES = tests/unit/test-pool.c lib/daemon/pool.c
 tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)

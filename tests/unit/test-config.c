@@ -185,6 +185,11 @@ static const struct {
     {"[daemon]\nshutdown_timeout = 4294967297\n",
      "group [daemon], key shutdown_timeout: value '4294967297': must be a number from 0 to 3600"},
     {"[daemon]\nname =\n", "group [daemon], key name: value '': must have 1 to 32 octets"},
+    {"[daemon]\nname = a\\qb\n", "group [daemon], key name: value 'a\\qb': a backslash must begin "
+                                 "one of \\s, \\n, \\t, \\r and \\\\"},
+    {"[daemon]\nruntime_dir = /a\\\n",
+     "group [daemon], key runtime_dir: value '/a\\': a backslash must begin one of \\s, \\n, \\t, "
+     "\\r and \\\\"},
     {"[snmp]\nwritable = yes\n", "group [snmp], key writable: value 'yes': must be true or false"},
     {"[snmp]\nmaster = tcp:127.0.0.1:1024\n",
      "group [snmp], key master: value 'tcp:127.0.0.1:1024': must be unix:/PATH, "

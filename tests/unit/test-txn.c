@@ -26,6 +26,7 @@ struct _VadmClient {
 struct _VadmDaemon {
     VadmStore store;
     VadmLog *log;
+    VadmDaemonHooks hooks;
     VadmServer servers[2]; /* admin 1, libvirtd 2 */
     VadmClient client;     /* the only one: 77 of libvirtd */
 };
@@ -43,6 +44,12 @@ VadmLog *
 vadm_daemon_get_log(VadmDaemon *daemon)
 {
     return daemon->log;
+}
+
+const VadmDaemonHooks *
+vadm_daemon_get_hooks(VadmDaemon *daemon)
+{
+    return &daemon->hooks;
 }
 
 GMainContext *
@@ -579,6 +586,65 @@ START_TEST(reload_waits_for_the_token)
 }
 END_TEST
 
+START_TEST(a_reload_takes_nothing_back_that_it_did_not_see)
+{
+    const VadmChange change[] = {NUMBER(SERVER_WORKERS_MAX, 2, 30, 1)};
+    g_autoptr(VadmConfig) seen = vadm_store_get_config(&d->store);
+    g_autoptr(VadmConfig) next = vadm_config_copy(seen);
+    VadmFault fault;
+
+    next->log_level = 1;
+    ck_assert(vadm_daemon_change(d, change, 1, VADM_ORIGIN_SNMP, 0, &fault));
+    ck_assert_ptr_null(vadm_txn_prepare_config(d, seen, next, VADM_ORIGIN_RELOAD, 0, &fault));
+    ck_assert(g_error_matches(fault.error, VADM_ERROR, VADM_ERROR_BUSY));
+    g_clear_error(&fault.error);
+    ck_assert_uint_eq(limits_of(2).workers_max, 30);
+    vadm_txn_abort(prepare(NULL, 0));
+}
+END_TEST
+
+START_TEST(a_contradiction_with_what_was_set_is_named)
+{
+    const VadmChange change[] = {NUMBER(SERVER_WORKERS_MAX, 2, 8, 1)};
+    g_autoptr(VadmConfig) seen = NULL;
+    g_autoptr(VadmConfig) next = NULL;
+    VadmFault fault;
+
+    ck_assert(vadm_daemon_change(d, change, 1, VADM_ORIGIN_SNMP, 0, &fault));
+    seen = vadm_store_get_config(&d->store);
+    next = vadm_config_copy(seen);
+    vadm_config_find_server_index(next, 2)->limits.workers_min = 9;
+    ck_assert_ptr_null(vadm_txn_prepare_config(d, seen, next, VADM_ORIGIN_RELOAD, 0, &fault));
+    ck_assert_str_eq(fault.error->message, "[server libvirtd] min_workers 9, max_workers 8: "
+                                           "minWorkers cannot be larger than maxWorkers");
+    g_clear_error(&fault.error);
+}
+END_TEST
+
+static guint notified;
+
+static void
+count_notify(const VadmConfig *config, gpointer user)
+{
+    (void)user;
+    ck_assert_uint_eq(config->notify_min_interval, 9);
+    notified++;
+}
+
+START_TEST(a_reload_of_notify_is_told)
+{
+    d->hooks.notify_changed = count_notify;
+    notified = 0;
+    write_file("[log]\nlevel = 1\n");
+    vadm_daemon_reload(d, file);
+    ck_assert_uint_eq(notified, 0);
+    write_file("[notify]\nmin_interval = 9\n");
+    vadm_daemon_reload(d, file);
+    vadm_daemon_reload(d, file);
+    ck_assert_uint_eq(notified, 1);
+}
+END_TEST
+
 START_TEST(a_reload_that_waits_ends_with_the_daemon)
 {
     VadmDaemonTxn *txn = prepare(NULL, 0);
@@ -676,6 +742,9 @@ main(void)
     tcase_add_test(tc, reload_changes_what_the_file_changed);
     tcase_add_test(tc, reload_of_a_bad_file_changes_nothing);
     tcase_add_test(tc, reload_waits_for_the_token);
+    tcase_add_test(tc, a_reload_takes_nothing_back_that_it_did_not_see);
+    tcase_add_test(tc, a_contradiction_with_what_was_set_is_named);
+    tcase_add_test(tc, a_reload_of_notify_is_told);
     tcase_add_test(tc, a_reload_that_waits_ends_with_the_daemon);
     tcase_add_test(tc, readers_never_see_half_of_a_change);
     suite_add_tcase(suite, tc);
