@@ -83,17 +83,6 @@ program_quit(gpointer user)
     vadm_daemon_shutdown(program->daemon, program_stopped, program);
 }
 
-/* The agent has a copy of [notify], which managers can change. */
-static void
-program_notify_changed(const VadmConfig *config, gpointer user)
-{
-    Program *program = user;
-
-    if (program->settings)
-        vadm_settings_set_notify(program->settings, config->notify_enable,
-                                 config->notify_min_interval);
-}
-
 static gboolean
 program_terminate(gpointer user)
 {
@@ -162,7 +151,6 @@ program_start(Program *program, VadmConfig *config, VadmConfig *file, GError **e
     VadmDaemonHooks hooks = {
         .make_program = program_make,
         .quit = program_quit,
-        .notify_changed = program_notify_changed,
         .user = program,
     };
 

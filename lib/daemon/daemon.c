@@ -429,12 +429,6 @@ vadm_daemon_get_store(VadmDaemon *daemon)
     return &daemon->store;
 }
 
-const VadmDaemonHooks *
-vadm_daemon_get_hooks(VadmDaemon *daemon)
-{
-    return &daemon->hooks;
-}
-
 VadmLog *
 vadm_daemon_get_log(VadmDaemon *daemon)
 {

@@ -16,8 +16,6 @@ typedef struct {
      * relay, but not lib/admin, which stands beside it. (transfer full) */
     VadmProgram *(*make_program)(VadmServer *server, gpointer user);
     void (*quit)(gpointer user); /* DAEMON_SHUTDOWN, or the timeout of SET_DAEMON_TIMEOUT */
-    /* (nullable): a reload has put other values of [notify] in force. Main thread. */
-    void (*notify_changed)(const VadmConfig *config, gpointer user);
     gpointer user;
 } VadmDaemonHooks;
 
@@ -54,8 +52,6 @@ VadmServer *vadm_daemon_server(VadmDaemon *daemon, VadmMatch match, guint32 inde
 VadmConfig *vadm_daemon_get_config(VadmDaemon *daemon); /* (transfer full): the one in force */
 /* For txn.c and reload.c, and for main to call vadm_store_set_file(). */
 VadmStore *vadm_daemon_get_store(VadmDaemon *daemon);
-/* For reload.c. */
-const VadmDaemonHooks *vadm_daemon_get_hooks(VadmDaemon *daemon);
 VadmLog *vadm_daemon_get_log(VadmDaemon *daemon);
 VadmMailbox *vadm_daemon_get_mailbox(VadmDaemon *daemon); /* runs things in the main thread */
 GMainContext *vadm_daemon_get_context(VadmDaemon *daemon);

@@ -29,16 +29,6 @@ vadm_reload_later(VadmDaemon *daemon)
     g_source_attach(store->retry, vadm_daemon_get_context(daemon));
 }
 
-static void
-vadm_reload_notify(VadmDaemon *daemon, const VadmConfig *before, const VadmConfig *now)
-{
-    const VadmDaemonHooks *hooks = vadm_daemon_get_hooks(daemon);
-
-    if (hooks->notify_changed && (before->notify_enable != now->notify_enable ||
-                                  before->notify_min_interval != now->notify_min_interval))
-        hooks->notify_changed(now, hooks->user);
-}
-
 /* Puts what the file says now in force. Returns: FALSE: another transaction is under way, or
  * one has changed what this one started from. */
 static gboolean
@@ -63,7 +53,6 @@ vadm_reload_apply(VadmDaemon *daemon, const VadmConfig *file)
     }
     vadm_txn_commit(txn);
     vadm_txn_finish(txn);
-    vadm_reload_notify(daemon, running, next);
     vadm_store_set_file(store, file);
     if (statics)
         VADM_WARN("reload: these take a restart of the daemon: %s", statics);

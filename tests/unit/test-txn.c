@@ -26,7 +26,6 @@ struct _VadmClient {
 struct _VadmDaemon {
     VadmStore store;
     VadmLog *log;
-    VadmDaemonHooks hooks;
     VadmServer servers[2]; /* admin 1, libvirtd 2 */
     VadmClient client;     /* the only one: 77 of libvirtd */
 };
@@ -44,12 +43,6 @@ VadmLog *
 vadm_daemon_get_log(VadmDaemon *daemon)
 {
     return daemon->log;
-}
-
-const VadmDaemonHooks *
-vadm_daemon_get_hooks(VadmDaemon *daemon)
-{
-    return &daemon->hooks;
 }
 
 GMainContext *
@@ -621,30 +614,6 @@ START_TEST(a_contradiction_with_what_was_set_is_named)
 }
 END_TEST
 
-static guint notified;
-
-static void
-count_notify(const VadmConfig *config, gpointer user)
-{
-    (void)user;
-    ck_assert_uint_eq(config->notify_min_interval, 9);
-    notified++;
-}
-
-START_TEST(a_reload_of_notify_is_told)
-{
-    d->hooks.notify_changed = count_notify;
-    notified = 0;
-    write_file("[log]\nlevel = 1\n");
-    vadm_daemon_reload(d, file);
-    ck_assert_uint_eq(notified, 0);
-    write_file("[notify]\nmin_interval = 9\n");
-    vadm_daemon_reload(d, file);
-    vadm_daemon_reload(d, file);
-    ck_assert_uint_eq(notified, 1);
-}
-END_TEST
-
 START_TEST(a_reload_that_waits_ends_with_the_daemon)
 {
     VadmDaemonTxn *txn = prepare(NULL, 0);
@@ -744,7 +713,6 @@ main(void)
     tcase_add_test(tc, reload_waits_for_the_token);
     tcase_add_test(tc, a_reload_takes_nothing_back_that_it_did_not_see);
     tcase_add_test(tc, a_contradiction_with_what_was_set_is_named);
-    tcase_add_test(tc, a_reload_of_notify_is_told);
     tcase_add_test(tc, a_reload_that_waits_ends_with_the_daemon);
     tcase_add_test(tc, readers_never_see_half_of_a_change);
     suite_add_tcase(suite, tc);
