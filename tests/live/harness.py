@@ -14,29 +14,29 @@ import sys
 import tempfile
 import time
 
-ROOT_OID = os.environ.get("VADM_MIB_ROOT", "1.3.6.1.4.1.8072.9999.9999.6906")
 BUILD = os.environ.get("VADM_BUILD_DIR", os.getcwd())
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # The sanitizers slow everything down; a time limit is only ever there to end a hang.
 PATIENCE = float(os.environ.get("VADM_TEST_PATIENCE", "20"))
 READ, WRITE = "public", "private"
 
-# Objects by name, relative to the root, without the instance: read from the generated list.
-OIDS = {}
+# The paths of sockets have at most 107 octets: a long TMPDIR leaves no room for them.
+TEMPORARY = tempfile.gettempdir() if len(os.fsencode(tempfile.gettempdir())) < 50 else "/tmp"
 
 
 def load_oids():
-    with open(os.path.join(BUILD, "mib", "lva-objects.inc"), encoding="ascii") as lines:
-        for line in lines:
-            found = re.match(r'LVA_OBJECT\((\w+), "([\d.]+)", (\w+), (\w+)\)', line)
-            if found:
-                OIDS[found[1]] = f"{ROOT_OID}.{found[2]}"
+    """Objects by name, without the instance, from the list that is generated with the MIB:
+    it knows which root this build has."""
+    with open(os.path.join(BUILD, "mib", "lva-oids.txt"), encoding="ascii") as lines:
+        return {name: number.lstrip(".") for name, number in map(str.split, lines)}
+
+
+OIDS = load_oids()
+ROOT_OID = OIDS["lvaMIB"]
 
 
 def oid(name, *index):
     """oid("lvaServerWorkersMin", 2); scalars get their .0 by themselves."""
-    if not OIDS:
-        load_oids()
     return ".".join([OIDS[name]] + [str(i) for i in (index or (0,))])
 
 
@@ -69,7 +69,7 @@ def run(*argv, timeout=60, stdin=None, env=None):
 def tool(name):
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
     if not path:
-        raise AssertionError(f"the tool {name} is missing; see README, 'Packages'")
+        raise AssertionError(f"the tool {name} is missing; .ci/setup.sh lists the packages")
     return path
 
 
@@ -78,7 +78,7 @@ class Place(contextlib.ExitStack):
 
     def __init__(self):
         super().__init__()
-        self.dir = tempfile.mkdtemp(prefix="vadm.")
+        self.dir = tempfile.mkdtemp(prefix="vadm.", dir=TEMPORARY)
         self.callback(shutil.rmtree, self.dir, ignore_errors=True)
 
     def path(self, *names):
@@ -247,9 +247,42 @@ def value_of(text):
     return rest
 
 
+# Runs a libvirtd as root so that it neither meets nor marks the system's own. $0 is its folder.
+# In a chroot / may be no mount point and cannot be made private then: each mount is looked at,
+# lest it stays behind in the system around the chroot. The qemu driver wants its user to exist,
+# whatever its configuration says; Debian makes it in another package.
+ALONE = r"""
+mount --make-rprivate / 2>/dev/null
+covered() { # covered PLACE MOUNT-ARGUMENTS...
+    place=$1
+    shift
+    mount "$@" "$place" || exit 1
+    if grep -q " $place [^-]* shared:" /proc/self/mountinfo; then
+        umount "$place"
+        echo "mounts on $place are shared with the system around this chroot: first" \
+            "mount --bind --make-private the chroot's folder on itself" >&2
+        exit 1
+    fi
+}
+for dir in /run/libvirt /var/lib/libvirt /var/cache/libvirt /etc/libvirt; do
+    mkdir -p "$dir"
+    covered "$dir" -t tmpfs -o mode=0755 private
+done
+printf 'user = "root"\ngroup = "root"\n' >/etc/libvirt/qemu.conf
+for what in passwd group; do
+    getent "$what" libvirt-qemu >/dev/null && continue
+    { cat /etc/$what; echo "libvirt-qemu:x:64055:$([ $what = group ] || echo 64055::/:/bin/false)"
+    } >"$0/$what"
+    covered /etc/$what --bind "$0/$what"
+done
+exec "$@"
+"""
+
+
 class Libvirtd:
     """A private libvirtd, unmodified, on sockets of its own. As root it runs in a mount
-    namespace with empty state folders, so that it neither meets nor marks the system's own."""
+    namespace with empty state folders, so that it neither meets nor marks the system's own.
+    As another user it has no read-only socket: libvirt offers none there."""
 
     def __init__(self, place, name="libvirtd", extra=""):
         self.place, self.name = place, name
@@ -269,18 +302,18 @@ log_outputs = "3:file:{place.path(name + '.log')}"
         self.start()
 
     def start(self):
-        script = """
-for dir in /run/libvirt /var/lib/libvirt /var/cache/libvirt /etc/libvirt; do
-    mkdir -p "$dir" && mount -t tmpfs -o mode=0755 private "$dir" || exit 1
-done
-printf 'user = "root"\\ngroup = "root"\\n' >/etc/libvirt/qemu.conf
-exec "$@"
-"""
         daemon = [tool("libvirtd"), "-f", self.conf, "-p", os.path.join(self.dir, "pid")]
+        env = None
         if os.geteuid() == 0:
-            daemon = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
-                      *daemon]
-        self.process = self.place.spawn(self.name, daemon)
+            daemon = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", ALONE,
+                      self.dir, *daemon]
+        else:
+            # there the admin socket is found by XDG_RUNTIME_DIR alone, whatever the
+            # configuration says, and state and log files by HOME and its kin
+            env = {"HOME": self.dir, "XDG_RUNTIME_DIR": self.dir}
+            env |= {f"XDG_{kind}_HOME": self.dir for kind in ("CONFIG", "CACHE", "DATA")}
+            self.admin = os.path.join(self.dir, "libvirt", "libvirt-admin-sock")
+        self.process = self.place.spawn(self.name, daemon, env)
         wait_for(self.ready, f"libvirtd: {self.process.output()[-500:]}", 60)
 
     def ready(self):
