@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 
 BUILD = os.environ.get("VADM_BUILD_DIR", os.getcwd())
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -71,6 +72,10 @@ def tool(name):
     if not path:
         raise AssertionError(f"the tool {name} is missing; .ci/setup.sh lists the packages")
     return path
+
+
+def needs_root(test):
+    return unittest.skipUnless(os.geteuid() == 0, "needs root")(test)
 
 
 class Place(contextlib.ExitStack):

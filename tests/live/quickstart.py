@@ -93,10 +93,13 @@ def main():
         daemon = harness.Virtadmd(place, upstream, snmpd)
         print(f"    snmpd on udp 127.0.0.1:{snmpd.port}, libvirtd on {upstream.socket}")
         print(f"    virtadmd on {daemon.socket} and {daemon.admin}")
-        for number, readonly in enumerate((False, False, True)):
+        for number, readonly in enumerate((False, False, os.geteuid() == 0)):
             place.enter_context(harness.idle_virsh(place, daemon.socket_ro if readonly else
                                                    daemon.socket, f"virsh{number}", readonly))
         harness.wait_for(lambda: snmpd.get1("lvaClientNumber") >= 3, "three virsh clients")
+        print("    Stock tools know no names of the MIB. They are put in for the numbers by\n"
+              f"    {os.path.join(harness.BUILD, 'mib', 'lva-names.sed')}, also in the commands shown:\n"
+              "    the numbers to type are in lva-oids.txt beside it.", flush=True)
         demonstrate(Show(snmpd), daemon)
         if "--once" not in sys.argv[1:]:
             stay(place, snmpd, daemon)
@@ -104,4 +107,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AssertionError as error:
+        raise SystemExit(f"quickstart: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -179,10 +179,9 @@ class Clients(unittest.TestCase):
             self.assertRegex(out, rf"unix_process_id: {os.getpid()}\n")
             self.assertRegex(out, r"unix_user_name : \w+\n")
 
+    @harness.needs_root  # to be somebody else
     def test_others_are_refused(self):
         """A peer that is neither root nor our own user gets nothing from the admin socket."""
-        if os.geteuid() != 0:
-            self.fail("this test needs root, to be somebody else")
         os.chmod(self.place.dir, 0o755)
         os.chmod(self.daemon.dir, 0o755)
         os.chmod(self.daemon.admin, 0o777)

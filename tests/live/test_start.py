@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Starting, reloading and ending, with good and bad configurations."""
 
+import io
 import os
 import re
 import signal
@@ -257,8 +258,9 @@ class Compared(unittest.TestCase):
         with harness.Place() as place:
             libvirtd = harness.Libvirtd(place)
             daemon = harness.Virtadmd(place, libvirtd)
-            passed, failed = virt_admin_compare.compare(daemon.admin, libvirtd.admin)
-            self.assertEqual(failed, 0)
+            lines = io.StringIO()
+            passed, failed = virt_admin_compare.compare(daemon.admin, libvirtd.admin, lines)
+            self.assertEqual(failed, 0, lines.getvalue())
             self.assertGreater(passed, 80)
 
 
