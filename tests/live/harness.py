@@ -42,14 +42,15 @@ def oid(name, *index):
 
 
 def wait_for(condition, what, timeout=None):
-    """Polls until condition() is true and returns its value; fails with what it waited for."""
+    """Polls until condition() is true and returns its value; fails with what it waited for, a
+    text or a function that makes it then."""
     deadline = time.monotonic() + (timeout or PATIENCE)
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited in vain for: {what}")
+            raise AssertionError(f"waited in vain for: {what() if callable(what) else what}")
         time.sleep(0.02)
 
 
@@ -180,7 +181,7 @@ rwcommunity {WRITE} 127.0.0.1
         self.process = self.place.spawn("snmpd", [
             tool("snmpd"), "-f", "-Lo", "-C", "-c", self.conf, "-I", "-smux",
             f"udp:127.0.0.1:{self.port}"], env)
-        wait_for(self.ready, f"snmpd on port {self.port}: {self.process.output()[-500:]}")
+        wait_for(self.ready, lambda: f"snmpd on port {self.port}: {self.process.output()[-500:]}")
 
     def ready(self):
         return self.process.alive() and os.path.exists(self.agentx) and \
@@ -292,12 +293,16 @@ class Libvirtd:
     def __init__(self, place, name="libvirtd", extra=""):
         self.place, self.name = place, name
         self.dir = place.path(name)
+        # Another user's libvirtd has no admin socket where unix_sock_dir is set: there it is
+        # XDG_RUNTIME_DIR that leads to both.
+        root = os.geteuid() == 0
+        sockets = self.dir if root else os.path.join(self.dir, "libvirt")
         os.makedirs(self.dir, exist_ok=True)
-        self.socket = os.path.join(self.dir, "libvirt-sock")
-        self.socket_ro = os.path.join(self.dir, "libvirt-sock-ro")
-        self.admin = os.path.join(self.dir, "libvirt-admin-sock")
+        self.socket = os.path.join(sockets, "libvirt-sock")
+        self.socket_ro = os.path.join(sockets, "libvirt-sock-ro")
+        self.admin = os.path.join(sockets, "libvirt-admin-sock")
         self.conf = place.write(name + ".conf", f"""\
-unix_sock_dir = "{self.dir}"
+{f'unix_sock_dir = "{self.dir}"' if root else ""}
 auth_unix_rw = "none"
 auth_unix_ro = "none"
 log_outputs = "3:file:{place.path(name + '.log')}"
@@ -313,13 +318,10 @@ log_outputs = "3:file:{place.path(name + '.log')}"
             daemon = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", ALONE,
                       self.dir, *daemon]
         else:
-            # there the admin socket is found by XDG_RUNTIME_DIR alone, whatever the
-            # configuration says, and state and log files by HOME and its kin
             env = {"HOME": self.dir, "XDG_RUNTIME_DIR": self.dir}
             env |= {f"XDG_{kind}_HOME": self.dir for kind in ("CONFIG", "CACHE", "DATA")}
-            self.admin = os.path.join(self.dir, "libvirt", "libvirt-admin-sock")
         self.process = self.place.spawn(self.name, daemon, env)
-        wait_for(self.ready, f"libvirtd: {self.process.output()[-500:]}", 60)
+        wait_for(self.ready, lambda: f"libvirtd: {self.process.output()[-500:]}", 60)
 
     def ready(self):
         if not self.process.alive():
@@ -371,7 +373,7 @@ upstream_ro = unix:{up_ro}
         if "VADM_SANITIZER_ENV" in os.environ:
             argv.insert(0, os.environ["VADM_SANITIZER_ENV"])
         self.process = self.place.spawn(self.name, argv, self.env)
-        wait_for(self.ready, f"virtadmd: {self.process.output()[-500:]}")
+        wait_for(self.ready, lambda: f"virtadmd: {self.process.output()[-500:]}")
         if self.snmpd and self.snmpd.process.alive():
             wait_for(self.snmpd.has_agent, "the subagent at the master")
 
