@@ -288,7 +288,8 @@ class Side:
         self.held = self.silent = None
         self.held_id = self.silent_id = 0
         self.cwd = self.find_cwd()
-        self.relative = os.path.relpath(self.dir, self.cwd)
+        # in a chroot /proc may show the folder from outside: not to be counted in ".."
+        self.relative = "../" * 20 + self.dir.lstrip("/")
         self.normaliser = Normaliser(self)
 
     def find_cwd(self):
@@ -303,7 +304,9 @@ class Side:
         """Texts that only this side has, longest first, and what to call them."""
         return [(os.path.join(self.cwd, self.relative), "DIR"), (self.relative, "RELATIVE"),
                 (self.dir, "DIR"), (self.path, "SOCKET"),
-                (f"'{self.held_id}'", "'HELD'"), (f"'{self.silent_id}'", "'SILENT'")]
+                # an id may be small: not every '9' is one
+                *((f"{what} '{number}'", f"{what} '{name}'") for what in ("Client", "ID")
+                  for number, name in ((self.held_id, "HELD"), (self.silent_id, "SILENT")))]
 
     def words(self, args):
         values = {"dir": self.dir, "fifo": self.fifo, "socket": self.path, "held": self.held_id,
