@@ -134,7 +134,8 @@ class Limits(unittest.TestCase):
         harness.wait_for(lambda: self.snmpd.get1("lvaServerClientsCurrent", 2) == 0, "none")
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, usual)
         self.assertEqual(harness.virsh(daemon.socket, "hostname")[0], 0)
-        self.assertLess(daemon.log_text().count("Too many open files"), 5)
+        said = [line for line in daemon.log_text().splitlines() if "Too many open files" in line]
+        self.assertLess(len(said), 5, said)
 
 
 class Clients(unittest.TestCase):
