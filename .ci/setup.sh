@@ -40,9 +40,9 @@ forbid_services() {
     # one that was left by a run that was killed is ours, too
     [ ! -e "$policy" ] || [ "$(cat "$policy")" = "$policy_text" ] || return 0
     trap allow_services EXIT
-    trap 'exit 129' HUP
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    trap 'rm -f "$log"; exit 129' HUP
+    trap 'rm -f "$log"; exit 130' INT
+    trap 'rm -f "$log"; exit 143' TERM
     printf '%s\n' "$policy_text" >"$policy" && chmod 755 "$policy"
 }
 

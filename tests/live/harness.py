@@ -75,6 +75,12 @@ def tool(name):
     return path
 
 
+def end_in_order():
+    """SIGTERM and SIGHUP (the terminal is gone) end what was started, as Ctrl-C does."""
+    for number in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
+
+
 def needs_root(test):
     return unittest.skipUnless(os.geteuid() == 0, "needs root")(test)
 

@@ -12,6 +12,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
+import harness
 
 
 class Result(unittest.TextTestResult):
@@ -25,6 +26,7 @@ class Result(unittest.TextTestResult):
 
 
 def main():
+    harness.end_in_order()
     names = sys.argv[1:]
     loader = unittest.defaultTestLoader
     if names:
