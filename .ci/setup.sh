@@ -13,6 +13,10 @@ packages_test="clang libclang-rt-dev clang-format xz-utils"
 # Debian gives a user no sbin, and a root that came by su without - neither: dpkg needs it.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
+# a locale that every Debian has: texts of tools are read here and compared by tests
+LC_ALL=C.UTF-8
+export LC_ALL
+unset LANGUAGE
 
 say() {
     printf '%s\n' "$*"
@@ -99,9 +103,8 @@ install_packages() {
     apt-get -q update >"$log" 2>&1 || say "   apt-get update failed; going on with the lists there are"
     # ends what an interrupted installation left half done; apt does nothing before that
     DEBIAN_FRONTEND=noninteractive dpkg --configure -a >>"$log" 2>&1
-    # the progress is read from the output, hence not in the user's language
     {
-        LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
+        DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
             -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 install $want 2>&1
         echo "status $?"
     } | tee -a "$log" | progress
