@@ -262,19 +262,15 @@ options_check(VadmLog *log, VadmConfig *config)
     return STATUS_OK;
 }
 
-int
-main(int argc, char **argv)
+static int
+program_main(Program *program, int argc, char **argv)
 {
-    Program program = {0};
-    Options *options = &program.options;
+    Options *options = &program->options;
     g_autoptr(GError) error = NULL;
     g_autoptr(VadmConfig) file = NULL;
     g_autoptr(VadmConfig) config = NULL;
     int status;
 
-    setlocale(LC_ALL, "");
-    /* A master agent or client that goes away must not take us along. */
-    signal(SIGPIPE, SIG_IGN);
     if (!options_parse(options, &argc, &argv, &error))
         return program_usage(error->message);
     if (argc > 1) {
@@ -298,14 +294,27 @@ main(int argc, char **argv)
         fputs(text, stdout);
         return fflush(stdout) == 0 ? STATUS_OK : STATUS_FAILED;
     }
-    program.log = vadm_log_new("virtadmd", PACKAGE_VERSION);
-    vadm_log_set_default(program.log);
-    status = options_check(program.log, config);
-    if (status == STATUS_OK && !options->check_config)
-        status = program_run(&program, config, file);
-    else
-        vadm_log_free(program.log, LOG_DRAIN_TIMEOUT);
-    g_free(options->config_file);
-    g_free(options->log_level);
+    program->log = vadm_log_new("virtadmd", PACKAGE_VERSION);
+    vadm_log_set_default(program->log);
+    status = options_check(program->log, config);
+    if (status != STATUS_OK || options->check_config) {
+        vadm_log_free(program->log, LOG_DRAIN_TIMEOUT);
+        return status;
+    }
+    return program_run(program, config, file);
+}
+
+int
+main(int argc, char **argv)
+{
+    Program program = {0};
+    int status;
+
+    setlocale(LC_ALL, "");
+    /* A master agent or client that goes away must not take us along. */
+    signal(SIGPIPE, SIG_IGN);
+    status = program_main(&program, argc, argv);
+    g_free(program.options.config_file);
+    g_free(program.options.log_level);
     return status;
 }
