@@ -273,10 +273,7 @@ program_main(Program *program, int argc, char **argv)
     g_autoptr(VadmConfig) config = NULL;
     int status;
 
-    setlocale(LC_ALL, "");
-    /* A master agent or client that goes away must not take us along. */
-    signal(SIGPIPE, SIG_IGN);
-    /* Nor a log rotation that meets us at the start: it waits until the loop runs. */
+    /* A log rotation that meets us at the start must wait until the loop runs, not kill us. */
     g_unix_signal_add(SIGHUP, program_hangup, program);
     if (!options_parse(options, &argc, &argv, &error))
         return program_usage(error->message);
@@ -304,19 +301,23 @@ program_main(Program *program, int argc, char **argv)
     program->log = vadm_log_new("virtadmd", PACKAGE_VERSION);
     vadm_log_set_default(program->log);
     status = options_check(program->log, config);
-    if (status == STATUS_OK && !options->check_config)
-        status = program_run(program, config, file);
-    else
+    if (status != STATUS_OK || options->check_config) {
         vadm_log_free(program->log, LOG_DRAIN_TIMEOUT);
-    return status;
+        return status;
+    }
+    return program_run(program, config, file);
 }
 
 int
 main(int argc, char **argv)
 {
     Program program = {0};
-    int status = program_main(&program, argc, argv);
+    int status;
 
+    setlocale(LC_ALL, "");
+    /* A master agent or client that goes away must not take us along. */
+    signal(SIGPIPE, SIG_IGN);
+    status = program_main(&program, argc, argv);
     g_free(program.options.config_file);
     g_free(program.options.log_level);
     return status;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-dist_doc_DATA = README.md NEWS \
-	docs/agent.md docs/architecture.md docs/benchmarks.md docs/configuration.md docs/logging.md docs/mib.md \
-	docs/protocol.md docs/relay.md docs/transactions.md
+dist_doc_DATA = README.md CONTRIBUTING.md NEWS \
+	docs/agent.md docs/architecture.md docs/benchmarks.md docs/configuration.md docs/logging.md \
+	docs/mib.md docs/protocol.md docs/relay.md docs/transactions.md
 exampledir = $(sysconfdir)/virtadm
 dist_example_DATA = docs/virtadmd.conf.example
 
@@ -13,4 +13,3 @@ update-mib-docs:
 	$(PERL) $(srcdir)/mib/mkmib.pl --markdown $(srcdir)/$(MIB_SOURCE) \
 		>>$(srcdir)/docs/mib.md.tmp && \
 	mv $(srcdir)/docs/mib.md.tmp $(srcdir)/docs/mib.md
-EXTRA_DIST += docs/protocol.md

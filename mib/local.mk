@@ -9,6 +9,8 @@ CLEANFILES += $(MIB_GENERATED)
 
 mibdir = $(datadir)/snmp/mibs
 nodist_mib_DATA = mib/LIBVIRT-ADMIN-MIB.txt
+# names for numbers and numbers for names, where no MIB files are
+nodist_pkgdata_DATA = mib/lva-names.sed mib/lva-oids.txt
 
 # The root is in Makefile: a new one makes all anew. A failed run leaves no result behind.
 MKMIB = $(PERL) $(srcdir)/mib/mkmib.pl --root=$(MIB_ROOT)

@@ -38,7 +38,7 @@ struct _VadmService {
     GSource *source; /* accepting */
     GSource *retry;  /* out of descriptors: armed until the next attempt */
     gboolean wanted;
-    gboolean starved; /* has been logged; until an accept works again */
+    gboolean starved; /* has been logged; until nobody waits any more, not at each descriptor */
     atomic_bool accepting;
 };
 
@@ -271,16 +271,18 @@ vadm_service_accept_one(VadmService *service)
     int fd = accept4(service->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd >= 0) {
-        if (service->starved)
-            VADM_INFO("Accepting on socket '%s' again", service->config->path);
-        service->starved = FALSE;
         service->accepted(service, fd, service->user);
         return TRUE;
     }
     if (errno == EINTR || errno == ECONNABORTED)
         return TRUE;
-    if (errno != EAGAIN && errno != EWOULDBLOCK)
+    if (errno != EAGAIN && errno != EWOULDBLOCK) {
         vadm_service_pause(service, errno);
+        return FALSE;
+    }
+    if (service->starved)
+        VADM_INFO("Accepting on socket '%s' again", service->config->path);
+    service->starved = FALSE;
     return FALSE;
 }
 

@@ -13,42 +13,44 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 
-ROOT_OID = os.environ.get("VADM_MIB_ROOT", "1.3.6.1.4.1.8072.9999.9999.6906")
 BUILD = os.environ.get("VADM_BUILD_DIR", os.getcwd())
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # The sanitizers slow everything down; a time limit is only ever there to end a hang.
 PATIENCE = float(os.environ.get("VADM_TEST_PATIENCE", "20"))
 READ, WRITE = "public", "private"
 
-# Objects by name, relative to the root, without the instance: read from the generated list.
-OIDS = {}
+# The paths of sockets have at most 107 octets: a long TMPDIR leaves no room for them.
+TEMPORARY = tempfile.gettempdir() if len(os.fsencode(tempfile.gettempdir())) < 50 else "/tmp"
 
 
 def load_oids():
-    with open(os.path.join(BUILD, "mib", "lva-objects.inc"), encoding="ascii") as lines:
-        for line in lines:
-            found = re.match(r'LVA_OBJECT\((\w+), "([\d.]+)", (\w+), (\w+)\)', line)
-            if found:
-                OIDS[found[1]] = f"{ROOT_OID}.{found[2]}"
+    """Objects by name, without the instance, from the list that is generated with the MIB:
+    it knows which root this build has."""
+    with open(os.path.join(BUILD, "mib", "lva-oids.txt"), encoding="ascii") as lines:
+        return {name: number.lstrip(".") for name, number in map(str.split, lines)}
+
+
+OIDS = load_oids()
+ROOT_OID = OIDS["lvaMIB"]
 
 
 def oid(name, *index):
     """oid("lvaServerWorkersMin", 2); scalars get their .0 by themselves."""
-    if not OIDS:
-        load_oids()
     return ".".join([OIDS[name]] + [str(i) for i in (index or (0,))])
 
 
 def wait_for(condition, what, timeout=None):
-    """Polls until condition() is true and returns its value; fails with what it waited for."""
+    """Polls until condition() is true and returns its value; fails with what it waited for, a
+    text or a function that makes it then."""
     deadline = time.monotonic() + (timeout or PATIENCE)
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited in vain for: {what}")
+            raise AssertionError(f"waited in vain for: {what() if callable(what) else what}")
         time.sleep(0.02)
 
 
@@ -69,8 +71,18 @@ def run(*argv, timeout=60, stdin=None, env=None):
 def tool(name):
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
     if not path:
-        raise AssertionError(f"the tool {name} is missing; see README, 'Packages'")
+        raise AssertionError(f"the tool {name} is missing; .ci/setup.sh lists the packages")
     return path
+
+
+def end_in_order():
+    """SIGTERM and SIGHUP (the terminal is gone) end what was started, as Ctrl-C does."""
+    for number in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, lambda got, _: sys.exit(128 + got))
+
+
+def needs_root(test):
+    return unittest.skipUnless(os.geteuid() == 0, "needs root")(test)
 
 
 class Place(contextlib.ExitStack):
@@ -78,7 +90,7 @@ class Place(contextlib.ExitStack):
 
     def __init__(self):
         super().__init__()
-        self.dir = tempfile.mkdtemp(prefix="vadm.")
+        self.dir = tempfile.mkdtemp(prefix="vadm.", dir=TEMPORARY)
         self.callback(shutil.rmtree, self.dir, ignore_errors=True)
 
     def path(self, *names):
@@ -175,7 +187,7 @@ rwcommunity {WRITE} 127.0.0.1
         self.process = self.place.spawn("snmpd", [
             tool("snmpd"), "-f", "-Lo", "-C", "-c", self.conf, "-I", "-smux",
             f"udp:127.0.0.1:{self.port}"], env)
-        wait_for(self.ready, f"snmpd on port {self.port}: {self.process.output()[-500:]}")
+        wait_for(self.ready, lambda: f"snmpd on port {self.port}: {self.process.output()[-500:]}")
 
     def ready(self):
         return self.process.alive() and os.path.exists(self.agentx) and \
@@ -247,19 +259,56 @@ def value_of(text):
     return rest
 
 
+# Runs a libvirtd as root so that it neither meets nor marks the system's own. $0 is its folder.
+# In a chroot / may be no mount point and cannot be made private then: each mount is looked at,
+# lest it stays behind in the system around the chroot. The qemu driver wants its user to exist,
+# whatever its configuration says; Debian makes it in another package.
+ALONE = r"""
+mount --make-rprivate / 2>/dev/null
+covered() { # covered PLACE MOUNT-ARGUMENTS...
+    place=$1
+    shift
+    mount "$@" "$place" || exit 1
+    if grep -q " $place [^-]* shared:" /proc/self/mountinfo; then
+        umount "$place"
+        echo "mounts on $place are shared with the system around this chroot: first" \
+            "mount --bind --make-private the chroot's folder on itself" >&2
+        exit 1
+    fi
+}
+for dir in /run/libvirt /var/lib/libvirt /var/cache/libvirt /etc/libvirt; do
+    mkdir -p "$dir"
+    covered "$dir" -t tmpfs -o mode=0755 private
+done
+printf 'user = "root"\ngroup = "root"\n' >/etc/libvirt/qemu.conf
+for what in passwd group; do
+    getent "$what" libvirt-qemu >/dev/null && continue
+    { cat /etc/$what; echo "libvirt-qemu:x:64055:$([ $what = group ] || echo 64055::/:/bin/false)"
+    } >"$0/$what"
+    covered /etc/$what --bind "$0/$what"
+done
+exec "$@"
+"""
+
+
 class Libvirtd:
     """A private libvirtd, unmodified, on sockets of its own. As root it runs in a mount
-    namespace with empty state folders, so that it neither meets nor marks the system's own."""
+    namespace with empty state folders, so that it neither meets nor marks the system's own.
+    As another user it has no read-only socket: libvirt offers none there."""
 
     def __init__(self, place, name="libvirtd", extra=""):
         self.place, self.name = place, name
         self.dir = place.path(name)
+        # Another user's libvirtd has no admin socket where unix_sock_dir is set: there it is
+        # XDG_RUNTIME_DIR that leads to both.
+        root = os.geteuid() == 0
+        sockets = self.dir if root else os.path.join(self.dir, "libvirt")
         os.makedirs(self.dir, exist_ok=True)
-        self.socket = os.path.join(self.dir, "libvirt-sock")
-        self.socket_ro = os.path.join(self.dir, "libvirt-sock-ro")
-        self.admin = os.path.join(self.dir, "libvirt-admin-sock")
+        self.socket = os.path.join(sockets, "libvirt-sock")
+        self.socket_ro = os.path.join(sockets, "libvirt-sock-ro")
+        self.admin = os.path.join(sockets, "libvirt-admin-sock")
         self.conf = place.write(name + ".conf", f"""\
-unix_sock_dir = "{self.dir}"
+{f'unix_sock_dir = "{self.dir}"' if root else ""}
 auth_unix_rw = "none"
 auth_unix_ro = "none"
 log_outputs = "3:file:{place.path(name + '.log')}"
@@ -269,19 +318,16 @@ log_outputs = "3:file:{place.path(name + '.log')}"
         self.start()
 
     def start(self):
-        script = """
-for dir in /run/libvirt /var/lib/libvirt /var/cache/libvirt /etc/libvirt; do
-    mkdir -p "$dir" && mount -t tmpfs -o mode=0755 private "$dir" || exit 1
-done
-printf 'user = "root"\\ngroup = "root"\\n' >/etc/libvirt/qemu.conf
-exec "$@"
-"""
         daemon = [tool("libvirtd"), "-f", self.conf, "-p", os.path.join(self.dir, "pid")]
+        env = None
         if os.geteuid() == 0:
-            daemon = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
-                      *daemon]
-        self.process = self.place.spawn(self.name, daemon)
-        wait_for(self.ready, f"libvirtd: {self.process.output()[-500:]}", 60)
+            daemon = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", ALONE,
+                      self.dir, *daemon]
+        else:
+            env = {"HOME": self.dir, "XDG_RUNTIME_DIR": self.dir}
+            env |= {f"XDG_{kind}_HOME": self.dir for kind in ("CONFIG", "CACHE", "DATA")}
+        self.process = self.place.spawn(self.name, daemon, env)
+        wait_for(self.ready, lambda: f"libvirtd: {self.process.output()[-500:]}", 60)
 
     def ready(self):
         if not self.process.alive():
@@ -333,7 +379,7 @@ upstream_ro = unix:{up_ro}
         if "VADM_SANITIZER_ENV" in os.environ:
             argv.insert(0, os.environ["VADM_SANITIZER_ENV"])
         self.process = self.place.spawn(self.name, argv, self.env)
-        wait_for(self.ready, f"virtadmd: {self.process.output()[-500:]}")
+        wait_for(self.ready, lambda: f"virtadmd: {self.process.output()[-500:]}")
         if self.snmpd and self.snmpd.process.alive():
             wait_for(self.snmpd.has_agent, "the subagent at the master")
 

@@ -26,6 +26,7 @@ class Snmp(unittest.TestCase):
     def workers(self):
         return tuple(self.snmpd.get(oid("lvaServerWorkersMin", 2), oid("lvaServerWorkersMax", 2)))
 
+    @harness.needs_root  # another user's libvirtd has no read-only socket
     def test_walks_agree(self):
         """snmpwalk and snmpbulkwalk see the same instances, strictly increasing, and snmpget each
         of them; the servers are the ones that virt-admin lists."""

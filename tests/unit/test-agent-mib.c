@@ -165,11 +165,13 @@ END_TEST
 
 START_TEST(test_next_from_outside)
 {
-    static const oid before[] = {1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 6905, 7};
-    static const oid behind[] = {1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 6907};
+    oid before[LVA_ROOT_LEN + 1] = {LVA_ROOT, 7};
+    oid behind[LVA_ROOT_LEN] = {LVA_ROOT};
     AgentPdu pdu = {.transaction = 1};
     g_autofree char *first = NULL;
 
+    before[LVA_ROOT_LEN - 1]--;
+    behind[LVA_ROOT_LEN - 1]++;
     agent_add_absolute(&pdu, before, G_N_ELEMENTS(before));
     agent_add_absolute(&pdu, before, 3);
     agent_add_absolute(&pdu, behind, G_N_ELEMENTS(behind));
