@@ -8,7 +8,7 @@ import time
 import unittest
 
 import harness
-from harness import Raw, oid, xdr_string
+from harness import Raw, oid, open_payload, xdr_string
 
 # Each starts from the test driver's default state, because that lives as long as a connection.
 COMMANDS = (
@@ -122,10 +122,6 @@ MIXED = ("list --all", "dumpxml test", "net-list --all", "pool-list --all", "vol
          "sysinfo", "domstate nosuch")
 
 OPEN, SUPPORTS_FEATURE, AUTH_LIST, GET_TYPE, HOSTNAME, SET_IDENTITY = 1, 60, 66, 3, 59, 419
-
-
-def open_payload(name="test:///default", flags=0):
-    return struct.pack(">I", 1) + xdr_string(name) + struct.pack(">I", flags)
 
 
 class Relay(unittest.TestCase):
