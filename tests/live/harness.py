@@ -248,7 +248,7 @@ def value_of(text):
 
 
 class Libvirtd:
-    """A private libvirtd, unmodified, on sockets of its own. As root it runs in a mount
+    """A private libvirtd, unmodified, on sockets of its own; extra goes over what is set here. As root it runs in a mount
     namespace with empty state folders, so that it neither meets nor marks the system's own."""
 
     def __init__(self, place, name="libvirtd", extra=""):
@@ -262,8 +262,8 @@ class Libvirtd:
 unix_sock_dir = "{self.dir}"
 auth_unix_rw = "none"
 auth_unix_ro = "none"
-log_outputs = "3:file:{place.path(name + '.log')}"
 {extra}
+log_outputs = "3:file:{place.path(name + '.log')}"
 """)
         self.process = None
         self.start()
