@@ -500,6 +500,25 @@ START_TEST(test_keepalive)
 }
 END_TEST
 
+/* An upstream that hangs before it knows who the client is holds the client no longer than any
+ * other silence would. */
+START_TEST(test_identity_unanswered)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+
+    relay->config.keepalive_interval = 1;
+    relay->config.keepalive_count = 1;
+    relay->upstream->keep_identity = relay->upstream->deaf = TRUE;
+    client_open(client, 1);
+    client_call(client, PROC_VERSION, 2, NULL, 0);
+    assert_error(client_at(client, 1), 2, VADM_VIR_ERR_OPERATION_TIMEOUT, "keepalive");
+    WAIT_FOR(client_reason(client) != 0);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
 void
 test_upstream_add(Suite *suite)
 {
@@ -529,5 +548,6 @@ test_upstream_add(Suite *suite)
     tcase_add_test(pressure, test_slow_client);
     tcase_add_test(pressure, test_slow_upstream);
     tcase_add_test(pressure, test_keepalive);
+    tcase_add_test(pressure, test_identity_unanswered);
     suite_add_tcase(suite, pressure);
 }

@@ -369,25 +369,6 @@ START_TEST(test_identity_refused)
 }
 END_TEST
 
-/* An upstream that hangs before it knows who the client is holds the client no longer than any
- * other silence would. */
-START_TEST(test_identity_unanswered)
-{
-    Relay *relay = relay_new(TRUE);
-    VadmClient *client = client_new(relay, FALSE);
-
-    relay->config.keepalive_interval = 1;
-    relay->config.keepalive_count = 1;
-    relay->upstream->keep_identity = relay->upstream->deaf = TRUE;
-    client_open(client, 1);
-    client_call(client, PROC_VERSION, 2, NULL, 0);
-    assert_error(client_at(client, 1), 2, VADM_VIR_ERR_OPERATION_TIMEOUT, "keepalive");
-    WAIT_FOR(client_reason(client) != 0);
-    client_disconnect(client);
-    relay_free(relay);
-}
-END_TEST
-
 START_TEST(test_feature_forwarded)
 {
     Relay *relay = relay_new(TRUE);
@@ -655,7 +636,6 @@ suite_relay(void)
     tcase_add_test(identity, test_identity_after_failed_open);
     tcase_add_test(identity, test_identity_unknown_upstream);
     tcase_add_test(identity, test_identity_refused);
-    tcase_add_test(identity, test_identity_unanswered);
     suite_add_tcase(suite, identity);
     tcase_set_timeout(streams, 60);
     tcase_add_test(streams, test_serials);
