@@ -350,6 +350,7 @@ vadm_client_new(VadmServer *server, GIOStream *stream, const VadmClientInit *ini
     atomic_init(&client->closed, false);
     client->held = g_queue_new();
     client->conn = vadm_conn_new(stream, context, &handlers, client);
+    vadm_conn_notice_hangup(client->conn);
     client->keepalive = vadm_keepalive_new(client->conn, context, vadm_client_dead, client);
     return client;
 }
