@@ -60,6 +60,9 @@ vadm_mailbox_new(GMainContext *context)
     if (mailbox->efd < 0)
         g_error("eventfd: %s", g_strerror(errno));
     mailbox->source = g_unix_fd_source_new(mailbox->efd, G_IO_IN);
+    /* else GLib takes the eventfd out of the poll and puts it back around each call of ours, and
+     * wakes itself up for both */
+    g_source_set_can_recurse(mailbox->source, TRUE);
     g_source_set_callback(mailbox->source, G_SOURCE_FUNC(vadm_mailbox_ready), mailbox, NULL);
     g_source_attach(mailbox->source, context);
     return mailbox;

@@ -167,6 +167,18 @@ vadm_worker_may_stay(VadmWorker *worker)
 
 static void vadm_pool_grow(VadmPool *pool);
 
+/* Under the lock: a worker takes a job, or ends. The job may be one that a priority worker was
+ * woken for, and this one for another that still waits. */
+static void
+vadm_pool_pass_on(VadmPool *pool)
+{
+    if (pool->jobs[VADM_WORKER_PRIORITY].length > 0)
+        vadm_cond_signal(&pool->work[VADM_WORKER_PRIORITY]);
+    if (pool->jobs[VADM_WORKER_PRIORITY].length + pool->jobs[VADM_WORKER_ORDINARY].length > 0)
+        vadm_cond_signal(&pool->work[VADM_WORKER_ORDINARY]);
+    vadm_pool_grow(pool);
+}
+
 static gpointer
 vadm_worker_main(gpointer data)
 {
@@ -179,9 +191,7 @@ vadm_worker_main(gpointer data)
 
         if (job) {
             vadm_worker_set_idle(worker, FALSE);
-            /* The job may be one that a priority worker was expected to take: another then
-             * waits that this worker was expected to take. */
-            vadm_pool_grow(pool);
+            vadm_pool_pass_on(pool);
             vadm_worker_run(worker, job);
             continue;
         }
@@ -192,8 +202,7 @@ vadm_worker_main(gpointer data)
     vadm_worker_uncount(worker);
     if (worker->change)
         g_ptr_array_remove_fast(worker->change->workers, worker);
-    /* It may have been woken for a job that nobody else is there to take. */
-    vadm_pool_grow(pool);
+    vadm_pool_pass_on(pool);
     pool->threads--;
     vadm_cond_broadcast(&pool->ended);
     vadm_mutex_unlock(&pool->lock);
@@ -406,6 +415,17 @@ vadm_pool_free(VadmPool *pool)
     g_free(pool);
 }
 
+/* Under the lock: for a job that has just been queued. One worker, not one of each kind: two would
+ * race for the lock and the job, for one to wait again. Each free priority worker looks into the
+ * queue before it waits again, so while they are not fewer than the jobs there they will do. */
+static void
+vadm_pool_wake_one(VadmPool *pool, VadmWorkerKind kind)
+{
+    if (pool->jobs[kind].length > pool->free[kind])
+        kind = VADM_WORKER_ORDINARY;
+    vadm_cond_signal(&pool->work[kind]);
+}
+
 void
 vadm_pool_push(VadmPool *pool, gboolean priority, VadmJobFunc run, gpointer data,
                GDestroyNotify destroy)
@@ -419,9 +439,7 @@ vadm_pool_push(VadmPool *pool, gboolean priority, VadmJobFunc run, gpointer data
     refused = pool->stopping;
     if (!refused) {
         g_queue_push_tail(&pool->jobs[kind], job);
-        vadm_cond_signal(&pool->work[VADM_WORKER_ORDINARY]);
-        if (priority)
-            vadm_cond_signal(&pool->work[VADM_WORKER_PRIORITY]);
+        vadm_pool_wake_one(pool, kind);
         vadm_pool_grow(pool);
     }
     vadm_mutex_unlock(&pool->lock);

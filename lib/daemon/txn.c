@@ -19,7 +19,7 @@ struct _VadmDaemonTxn {
     VadmLogSet *log_set; /* made for @next, NULL: logging stays */
     GArray *servers;     /* of VadmTxnServer */
     GPtrArray *clients;  /* of VadmClient references: to be disconnected */
-    gboolean differs;    /* @next is not the same as @before */
+    char *diff;          /* from @before to @next, for the log; "" when they are the same */
     gboolean committed;
 };
 
@@ -61,6 +61,7 @@ vadm_txn_end(VadmDaemonTxn *txn)
     g_ptr_array_unref(txn->clients);
     vadm_config_unref(txn->before);
     vadm_config_unref(txn->next);
+    g_free(txn->diff);
     g_free(txn);
 }
 
@@ -345,8 +346,6 @@ static gboolean
 vadm_txn_prepare_next(VadmDaemonTxn *txn, const VadmChange *changes, guint n_changes,
                       VadmFault *fault)
 {
-    g_autofree char *diff = NULL;
-
     if (!vadm_txn_validate(txn, changes, n_changes, fault) ||
         !vadm_txn_check_clients(txn, changes, n_changes, fault) ||
         !vadm_txn_prepare_log(txn, changes, n_changes, fault))
@@ -354,8 +353,7 @@ vadm_txn_prepare_next(VadmDaemonTxn *txn, const VadmChange *changes, guint n_cha
     vadm_txn_drop_equal_log(txn);
     if (!vadm_txn_prepare_servers(txn, changes, n_changes, fault))
         return FALSE;
-    diff = vadm_config_diff(txn->before, txn->next);
-    txn->differs = *diff != '\0';
+    txn->diff = vadm_config_diff(txn->before, txn->next);
     return TRUE;
 }
 
@@ -397,7 +395,7 @@ vadm_txn_commit(VadmDaemonTxn *txn)
     if (txn->committed)
         return;
     txn->committed = TRUE;
-    if (!txn->differs)
+    if (*txn->diff == '\0')
         return;
     vadm_store_commit(txn->store, txn->next, txn->origin);
     if (txn->log_set)
@@ -416,7 +414,7 @@ vadm_txn_undo(VadmDaemonTxn *txn, GError **error)
 {
     if (!txn->committed)
         return TRUE;
-    if (txn->differs && !vadm_store_undo(txn->store, txn->next, txn->before)) {
+    if (*txn->diff != '\0' && !vadm_store_undo(txn->store, txn->next, txn->before)) {
         g_set_error(error, VADM_ERROR, VADM_ERROR_CONFLICT,
                     "configuration %u cannot be taken back: another one is in force since",
                     txn->next->generation);
@@ -425,7 +423,7 @@ vadm_txn_undo(VadmDaemonTxn *txn, GError **error)
         return FALSE;
     }
     txn->committed = FALSE;
-    if (!txn->differs)
+    if (*txn->diff == '\0')
         return TRUE;
     if (txn->log_set && txn->before->log_set)
         vadm_log_install(vadm_daemon_get_log(txn->daemon), txn->before->log_set);
@@ -451,9 +449,8 @@ vadm_txn_log(const VadmDaemonTxn *txn)
         [VADM_ORIGIN_SNMP] = "snmp",         [VADM_ORIGIN_RELOAD] = "reload",
         [VADM_ORIGIN_ROLLBACK] = "rollback",
     };
-    g_autofree char *diff = vadm_config_diff(txn->before, txn->next);
 
-    VADM_WARN("configuration %u (%s): %s", txn->next->generation, origins[txn->origin], diff);
+    VADM_WARN("configuration %u (%s): %s", txn->next->generation, origins[txn->origin], txn->diff);
 }
 
 /* What a committed change leaves to do that cannot be taken back. */
@@ -467,7 +464,7 @@ vadm_txn_settle(VadmDaemonTxn *txn)
             vadm_pool_finish(entry->pool);
     }
     vadm_log_set_unref(txn->log_set);
-    if (txn->differs)
+    if (*txn->diff != '\0')
         vadm_txn_log(txn);
     vadm_txn_end(txn);
 }

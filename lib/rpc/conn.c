@@ -46,8 +46,10 @@ struct _VadmConn {
     gpointer flushed_user;
 };
 
-static gboolean conn_on_readable(GObject *stream, gpointer data);
-static gboolean conn_on_writable(GObject *stream, gpointer data);
+static gboolean conn_on_readable(GSocket *socket, GIOCondition condition, gpointer data);
+static gboolean conn_on_writable(GSocket *socket, GIOCondition condition, gpointer data);
+static gboolean conn_on_input(GObject *stream, gpointer data);
+static gboolean conn_on_output(GObject *stream, gpointer data);
 static gboolean conn_on_resume(gpointer data);
 static gboolean conn_on_hangup(GSocket *socket, GIOCondition condition, gpointer data);
 static gboolean conn_on_later(gpointer data);
@@ -77,9 +79,13 @@ clear_source(GSource **source)
     g_clear_pointer(source, g_source_unref);
 }
 
+/* GLib takes a source out of the poll while its callback runs, and puts it back: each time, and
+ * for each child of the source, it writes to its own eventfd and so turns the main loop in vain.
+ * It does not with those that may recurse, and none of ours iterates the main loop. */
 static GSource *
 conn_attach(VadmConn *conn, GSource *source, GSourceFunc callback)
 {
+    g_source_set_can_recurse(source, TRUE);
     g_source_set_callback(source, callback, conn, NULL);
     g_source_attach(source, conn->context);
     return source;
@@ -93,6 +99,35 @@ conn_attach_soon(VadmConn *conn, GSourceFunc callback)
 
     g_source_set_priority(source, G_PRIORITY_DEFAULT);
     return conn_attach(conn, source, callback);
+}
+
+/* A socket has a source of its own, without the child that a pollable stream's has. It tells of
+ * @condition, or of an error, which the callbacks find by reading or writing. */
+static GSource *
+conn_attach_socket(VadmConn *conn, GIOCondition condition)
+{
+    GSocket *socket = g_socket_connection_get_socket(G_SOCKET_CONNECTION(conn->stream));
+
+    return conn_attach(conn, g_socket_create_source(socket, condition, NULL),
+                       G_SOURCE_FUNC(condition == G_IO_OUT ? conn_on_writable : conn_on_readable));
+}
+
+static GSource *
+conn_attach_input(VadmConn *conn)
+{
+    if (G_IS_SOCKET_CONNECTION(conn->stream))
+        return conn_attach_socket(conn, G_IO_IN);
+    return conn_attach(conn, g_pollable_input_stream_create_source(conn_input(conn), NULL),
+                       G_SOURCE_FUNC(conn_on_input));
+}
+
+static GSource *
+conn_attach_output(VadmConn *conn)
+{
+    if (G_IS_SOCKET_CONNECTION(conn->stream))
+        return conn_attach_socket(conn, G_IO_OUT);
+    return conn_attach(conn, g_pollable_output_stream_create_source(conn_output(conn), NULL),
+                       G_SOURCE_FUNC(conn_on_output));
 }
 
 VadmConn *
@@ -340,7 +375,14 @@ conn_turn(VadmConn *conn)
 }
 
 static gboolean
-conn_on_readable(GObject *stream G_GNUC_UNUSED, gpointer data)
+conn_on_readable(GSocket *socket G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED, gpointer data)
+{
+    conn_turn(data);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+conn_on_input(GObject *stream G_GNUC_UNUSED, gpointer data)
 {
     conn_turn(data);
     return G_SOURCE_CONTINUE;
@@ -382,8 +424,6 @@ vadm_conn_notice_hangup(VadmConn *conn)
 void
 vadm_conn_set_reading(VadmConn *conn, gboolean reading)
 {
-    GSource *source;
-
     if (conn->state != CONN_OPEN || conn->flushing || conn->reading == reading)
         return;
     conn->reading = reading;
@@ -394,8 +434,7 @@ vadm_conn_set_reading(VadmConn *conn, gboolean reading)
         conn_watch_hangup(conn);
         return;
     }
-    source = g_pollable_input_stream_create_source(conn_input(conn), NULL);
-    conn->readable = conn_attach(conn, source, G_SOURCE_FUNC(conn_on_readable));
+    conn->readable = conn_attach_input(conn);
     if (vadm_framer_pending(conn->framer) > 0)
         conn->resume = conn_attach_soon(conn, conn_on_resume);
 }
@@ -461,16 +500,13 @@ conn_write_queue(VadmConn *conn)
 static void
 conn_write(VadmConn *conn)
 {
-    GSource *source;
-
     if (!conn_write_queue(conn))
         return;
     if (conn->queued == 0)
         clear_source(&conn->writable);
     if (conn->queued == 0 || conn->writable)
         return;
-    source = g_pollable_output_stream_create_source(conn_output(conn), NULL);
-    conn->writable = conn_attach(conn, source, G_SOURCE_FUNC(conn_on_writable));
+    conn->writable = conn_attach_output(conn);
 }
 
 static void
@@ -483,11 +519,9 @@ conn_check_drained(VadmConn *conn)
         conn->handlers.drained(conn, conn->user);
 }
 
-static gboolean
-conn_on_writable(GObject *stream G_GNUC_UNUSED, gpointer data)
+static void
+conn_turn_output(VadmConn *conn)
 {
-    VadmConn *conn = data;
-
     conn_enter(conn);
     conn_write(conn);
     if (conn->state == CONN_OPEN && !conn->flushing)
@@ -495,6 +529,19 @@ conn_on_writable(GObject *stream G_GNUC_UNUSED, gpointer data)
     else if (conn->state == CONN_OPEN && conn->queued == 0)
         conn_end_later(conn);
     conn_leave(conn);
+}
+
+static gboolean
+conn_on_writable(GSocket *socket G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED, gpointer data)
+{
+    conn_turn_output(data);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+conn_on_output(GObject *stream G_GNUC_UNUSED, gpointer data)
+{
+    conn_turn_output(data);
     return G_SOURCE_CONTINUE;
 }
 

@@ -1,1 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Benchmarks (docs/benchmarks.md). Nothing of this is built or run by 'make check'.
+BENCHMARKS = tests/bench/bench-calls tests/bench/bench-handler tests/bench/bench-set
+EXTRA_PROGRAMS = $(BENCHMARKS)
+CLEANFILES += $(BENCHMARKS)
+EXTRA_DIST += tests/bench/bench.py
+
+tests_bench_bench_calls_SOURCES = tests/bench/bench-calls.c
+tests_bench_bench_calls_LDADD = $(GLIB_LIBS)
+tests_bench_bench_handler_SOURCES = tests/bench/bench-handler.c \
+	agent/source-local.c agent/source-local.h
+tests_bench_bench_handler_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS) $(TIRPC_CFLAGS)
+tests_bench_bench_handler_LDADD = libvadm-agent.la libvadm-daemon.la libvadm-common.la \
+	$(NETSNMP_LIBS) $(GLIB_LIBS)
+tests_bench_bench_set_SOURCES = tests/bench/bench-set.c
+tests_bench_bench_set_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
+tests_bench_bench_set_LDADD = $(NETSNMP_LIBS) $(GLIB_LIBS)
+
+# BENCH: which of them (docs/benchmarks.md); none: all, briefly. BENCH_SCALE=5: five times as much.
+.PHONY: bench
+bench: all
+	$(MAKE) $(AM_MAKEFLAGS) $(BENCHMARKS)
+	VADM_BUILD_DIR=$(abs_builddir) python3 $(srcdir)/tests/bench/bench.py $(BENCH)

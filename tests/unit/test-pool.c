@@ -569,6 +569,26 @@ START_TEST(every_job_runs_once_while_limits_change)
 }
 END_TEST
 
+/* A job wakes one worker. An ordinary worker that was woken for an ordinary job takes the priority
+ * job that stands beside it: the worker that is then still free must learn of the other. */
+START_TEST(each_job_gets_a_free_worker)
+{
+    make_pool(2, 2, 1);
+    wait_stats(2, 2, 1);
+    for (guint round = 0; round < 500; round++) {
+        gboolean priority_first = round % 2 == 0;
+
+        close_gate();
+        push(1, priority_first);
+        push(1, !priority_first);
+        wait_inside(2);
+        open_gate();
+        wait_inside(0);
+        wait_stats(2, 2, 1);
+    }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -592,6 +612,7 @@ main(void)
     tcase_add_test(tc, surplus_retires_at_finish_only);
     tcase_add_test(tc, a_higher_maximum_serves_jobs_that_wait);
     tcase_add_test(tc, no_priority_job_is_stranded);
+    tcase_add_test(tc, each_job_gets_a_free_worker);
     tcase_add_test(tc, no_job_waits_below_the_maximum);
     tcase_add_test(tc, refused_threads_leave_nothing_behind);
     tcase_add_test(tc, stop_destroys_what_waits);

@@ -209,6 +209,31 @@ START_TEST(test_receive)
 }
 END_TEST
 
+static gint ready; /* what the last poll of the main loop found */
+
+static gint
+count_ready(GPollFD *fds, guint n, gint timeout)
+{
+    ready = g_poll(fds, n, timeout);
+    return ready;
+}
+
+/* GLib, left alone, wakes itself up around each call of ours: a turn of the loop for nothing, and
+ * several times the system calls. */
+START_TEST(test_no_turn_in_vain)
+{
+    g_main_context_set_poll_func(context, count_ready);
+    vadm_conn_set_reading(conn, TRUE);
+    settle();
+    for (guint32 i = 1; i <= 3; i++) {
+        peer_send(i, 28);
+        WAIT_FOR(serials->len == i);
+        g_main_context_iteration(context, FALSE);
+        ck_assert_int_eq(ready, 0);
+    }
+}
+END_TEST
+
 /* One turn is bounded, and what is left over comes without new octets. */
 START_TEST(test_fair)
 {
@@ -505,6 +530,7 @@ main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_receive);
+    tcase_add_test(tc, test_no_turn_in_vain);
     tcase_add_test(tc, test_fair);
     tcase_add_test(tc, test_stop_in_handler);
     tcase_add_test(tc, test_pause_in_handler);

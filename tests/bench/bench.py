@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs the benchmarks: bench.py [NAME ...], see docs/benchmarks.md. What is slow is reported, never
+a failure: only a benchmark that does not work is one. Every figure that depends on the machine
+stands next to a yardstick of the same run."""
+
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "live"))
+sys.dont_write_bytecode = True
+
+import harness  # noqa: E402
+from harness import Raw  # noqa: E402
+from test_master import Stopped  # noqa: E402
+from test_relay import AUTH_LIST, OPEN, open_payload  # noqa: E402
+
+SCALE = float(os.environ.get("BENCH_SCALE", "1"))
+MAX_CLIENTS = "max_clients = 10000"
+
+
+def program(name, *args, wrapper=()):
+    argv = [*wrapper, os.path.join(harness.BUILD, "tests", "bench", name), *map(str, args)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(argv)}: {done.stderr[-1000:]}")
+    return done.stdout, done.stderr
+
+
+def say(*columns):
+    print("   " + "".join(f"{column:>12}" if i else f"{column:24}"
+                          for i, column in enumerate(columns)), flush=True)
+
+
+def cost(mode, clients, count):
+    """Of one request: instructions (callgrind's, exact) and nanoseconds of processor time."""
+    time = float(program("bench-handler", mode, clients, count)[0])
+    if not shutil.which("valgrind"):
+        return None, time
+    out = program("bench-handler", mode, clients, count, wrapper=(
+        "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
+        "--toggle-collect=bench_measured"))[1]
+    return int(re.search(r"Collected : (\d+)", out)[1]) / count, time
+
+
+def handler():
+    """A GETNEXT in the handler by the number of clients, next to a handler that does nothing."""
+    count = int(2000 * SCALE)
+    say("instructions (ns)", "null", "getnext", "walk/varbind", "getnext/null")
+    for clients in (10, 100, 1000, 10000, 100000):
+        costs = [cost(mode, clients, count) for mode in ("null", "getnext", "walk")]
+        unit = 0 if costs[0][0] else 1
+        say(f"{clients} clients", *(f"{(c[0] or 0):.0f} ({c[1]:.0f})" for c in costs),
+            f"{costs[1][unit] / costs[0][unit]:.1f}")
+
+
+def relay():
+    """GET_HOSTNAME by way of virtadmd next to the same call made directly."""
+    with harness.Place() as place:
+        libvirtd = harness.Libvirtd(place)
+        daemon = harness.Virtadmd(place, libvirtd)
+        say("", "direct", "relayed", "ratio")
+        for clients, count in ((1, 1000), (8, 400)):
+            out = program("bench-calls", "call", clients, 11, int(count * SCALE), libvirtd.socket,
+                          daemon.socket)[0]
+            for line in out.splitlines():
+                name, *figures = line.split()
+                say(f"{clients} client(s), {name}", *figures)
+
+
+def connects():
+    """Connect, identity, AUTH_LIST, close."""
+    with harness.Place() as place:
+        libvirtd = harness.Libvirtd(place)
+        daemon = harness.Virtadmd(place, libvirtd)
+        say("", "libvirtd", "virtadmd", "ratio")
+        for clients in (1, 8):
+            out = program("bench-calls", "connect", clients, 11, int(200 * SCALE), libvirtd.socket,
+                          daemon.socket)[0]
+            for line in out.splitlines():
+                name, *figures = line.split()
+                say(f"{clients} at a time, {name}", *figures)
+
+
+def sets():
+    """A SET of two objects through the master next to a GET of the same, and in the handler."""
+    with harness.Place() as place:
+        snmpd = harness.Snmpd(place)
+        harness.Virtadmd(place, None, snmpd)
+        out = program("bench-set", f"127.0.0.1:{snmpd.port}", harness.WRITE, 2,
+                      int(1000 * SCALE))[0]
+        for line in out.splitlines():
+            say(*line.split())
+    for mode in ("get", "set"):
+        instructions, time = cost(mode, 10, int(500 * SCALE))
+        say(f"{mode} in the handler", f"{(instructions or 0):.0f} instr", f"{time:.0f} ns")
+
+
+def patient_client(path):
+    """A connection, as soon as the daemon's backlog has room."""
+    def attempt():
+        try:
+            return Raw(path, Raw.REMOTE)
+        except BlockingIOError:
+            return None
+    return harness.wait_for(attempt, "room in the backlog")
+
+
+def memory():
+    """Resident memory for each idle client: connected only, and with a connection upstream."""
+    say("kB for each client", "connected", "+1 call", "+upstream", "libvirtd")
+    for count in (1000, 3000):
+        with harness.Place() as place:
+            libvirtd = harness.Libvirtd(place, extra=MAX_CLIENTS)
+            daemon = harness.Virtadmd(place, libvirtd, server=MAX_CLIENTS)
+            before = [p.process.resident() for p in (daemon, libvirtd)]
+            clients = [patient_client(daemon.socket) for _ in range(count)]
+            assert clients[-1].call(AUTH_LIST)[5] == 0
+            steps = [daemon.process.resident()]
+            for call in ((AUTH_LIST,), (OPEN, open_payload())):
+                for client in clients:
+                    assert client.call(*call)[5] == 0
+                steps.append(daemon.process.resident())
+            say(f"{count} clients", *(f"{(step - before[0]) / count:.2f}" for step in steps),
+                f"{(libvirtd.process.resident() - before[1]) / count:.2f}")
+            for client in clients:
+                client.sock.close()
+
+
+def stopped():
+    """Calls while the master agent is stopped, next to calls to a daemon whose master runs."""
+    with harness.Place() as place:
+        snmpd = harness.Snmpd(place)
+        libvirtd = harness.Libvirtd(place)
+        with Stopped(place, snmpd, libvirtd) as result:
+            result.run(5 * SCALE, 10 * SCALE, int(1000 * SCALE))
+            print(result)
+
+
+BENCHMARKS = {"handler": handler, "relay": relay, "set": sets, "memory": memory,
+              "connects": connects, "stopped": stopped}
+
+
+def main():
+    names = sys.argv[1:] or list(BENCHMARKS)
+    for name in names:
+        if name not in BENCHMARKS:
+            sys.exit(f"no benchmark '{name}'; there are: {', '.join(BENCHMARKS)}")
+    for name in names:
+        print(f"{name}: {BENCHMARKS[name].__doc__.splitlines()[0]}", flush=True)
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main()
