@@ -302,8 +302,10 @@ class Side:
     def secrets(self):
         """Texts that only this side has, longest first, and what to call them."""
         return [(os.path.join(self.cwd, self.relative), "DIR"), (self.relative, "RELATIVE"),
-                (self.dir, "DIR"), (self.path, "SOCKET"),
-                (f"'{self.held_id}'", "'HELD'"), (f"'{self.silent_id}'", "'SILENT'")]
+                (self.dir, "DIR"), (self.path, "SOCKET")] + [
+                    (f"{word} '{number}'", f"{word} '{name}'")  # not every '9' is an id
+                    for word in ("id", "ID", "Client")
+                    for number, name in ((self.held_id, "HELD"), (self.silent_id, "SILENT"))]
 
     def words(self, args):
         values = {"dir": self.dir, "fifo": self.fifo, "socket": self.path, "held": self.held_id,
