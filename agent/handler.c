@@ -23,7 +23,8 @@ G_STATIC_ASSERT(VADM_STATUS_UNDO_FAILED == SNMP_ERR_UNDOFAILED);
 G_STATIC_ASSERT(VADM_STATUS_NOT_WRITABLE == SNMP_ERR_NOTWRITABLE);
 
 struct _VadmHandler {
-    VadmMib *mib;
+    VadmMib *mib;   /* of the default context */
+    VadmMib *named; /* of all others */
     VadmViews *views;
     VadmSet *set;
     guint64 session; /* generation, counted from 1 */
@@ -32,11 +33,12 @@ struct _VadmHandler {
 static const oid vadm_root[] = {LVA_ROOT};
 
 VadmHandler *
-vadm_handler_new(VadmSource *source, VadmSettings *settings, const char *context, gboolean writable)
+vadm_handler_new(VadmSource *source, VadmSettings *settings, gboolean writable)
 {
     VadmHandler *handler = g_new0(VadmHandler, 1);
 
-    handler->mib = vadm_mib_new(source, settings, context, writable);
+    handler->mib = vadm_mib_new(source, settings, TRUE, writable);
+    handler->named = vadm_mib_new(source, settings, FALSE, writable);
     handler->views = vadm_views_new(source);
     handler->set = vadm_set_new(handler->mib);
     handler->session = 1;
@@ -50,6 +52,7 @@ vadm_handler_free(VadmHandler *handler)
         return;
     vadm_set_free(handler->set);
     vadm_views_free(handler->views);
+    vadm_mib_free(handler->named);
     vadm_mib_free(handler->mib);
     g_free(handler);
 }
@@ -77,9 +80,21 @@ vadm_handler_expire(VadmHandler *handler, gint64 now)
     return views || set;
 }
 
+/* An arc has 32 bits (RFC 2578 section 3.5), but net-snmp reads those of AgentX as int and hands
+ * one of 2^31 or more over with its sign extended into the oid, which is a long. Anything else
+ * beyond 32 bits does not exist on the wire: *exact tells that it was cut, which keeps the
+ * order. */
+static guint32
+vadm_handler_arc(oid arc, gboolean *exact)
+{
+    if (arc <= G_MAXUINT32 || arc >= (oid)(long)G_MININT32)
+        return (guint32)arc;
+    *exact = FALSE;
+    return G_MAXUINT32;
+}
+
 /* Where an OID of net-snmp lies: <0 before our root, 0 at or below it, >0 behind. The arcs below
- * it are put into @arcs (MAX_OID_LEN of them). An arc beyond 32 bits does not exist on the wire
- * (RFC 2578 section 3.5); *exact tells that one was cut, which keeps the order. */
+ * it are put into @arcs (MAX_OID_LEN of them); *exact: none of them was cut. */
 static int
 vadm_handler_suffix(const oid *name, gsize name_length, guint32 *arcs, gsize *length,
                     gboolean *exact)
@@ -93,10 +108,8 @@ vadm_handler_suffix(const oid *name, gsize name_length, guint32 *arcs, gsize *le
         return order;
     if (name_length < G_N_ELEMENTS(vadm_root))
         return -1;
-    for (gsize i = G_N_ELEMENTS(vadm_root); i < name_length && i < MAX_OID_LEN; i++) {
-        *exact = *exact && name[i] <= G_MAXUINT32;
-        arcs[(*length)++] = (guint32)MIN(name[i], G_MAXUINT32);
-    }
+    for (gsize i = G_N_ELEMENTS(vadm_root); i < name_length && i < MAX_OID_LEN; i++)
+        arcs[(*length)++] = vadm_handler_arc(name[i], exact);
     return 0;
 }
 
@@ -132,8 +145,7 @@ vadm_handler_answer(netsnmp_variable_list *varbind, const VadmDatum *datum)
 }
 
 static void
-vadm_handler_get(VadmHandler *handler, VadmView *view, netsnmp_agent_request_info *info,
-                 netsnmp_request_info *request)
+vadm_handler_get(VadmMib *mib, VadmView *view, netsnmp_request_info *request)
 {
     netsnmp_variable_list *varbind = request->requestvb;
     guint32 arcs[MAX_OID_LEN];
@@ -143,14 +155,12 @@ vadm_handler_get(VadmHandler *handler, VadmView *view, netsnmp_agent_request_inf
     VadmDatum datum;
 
     if (vadm_handler_suffix(varbind->name, varbind->name_length, arcs, &length, &exact) == 0)
-        result =
-            exact ? vadm_mib_get(handler->mib, view, arcs, length, &datum) : VADM_GET_NO_INSTANCE;
+        result = exact ? vadm_mib_get(mib, view, arcs, length, &datum) : VADM_GET_NO_INSTANCE;
     if (result == VADM_GET_OK)
         vadm_handler_answer(varbind, &datum);
     else
         netsnmp_request_set_error(request, result == VADM_GET_NO_OBJECT ? SNMP_NOSUCHOBJECT
                                                                         : SNMP_NOSUCHINSTANCE);
-    (void)info;
 }
 
 static void
@@ -167,7 +177,7 @@ vadm_handler_set_name(netsnmp_variable_list *varbind, const VadmMibOid *found)
 /* A varbind left as it came means that there is nothing behind it here: net-snmp goes on with
  * the next registration. AgentX may include the starting OID itself (RFC 2741 section 5.2). */
 static void
-vadm_handler_next(VadmHandler *handler, VadmView *view, netsnmp_request_info *request)
+vadm_handler_next(VadmMib *mib, VadmView *view, netsnmp_request_info *request)
 {
     netsnmp_variable_list *varbind = request->requestvb;
     guint32 arcs[MAX_OID_LEN];
@@ -181,11 +191,11 @@ vadm_handler_next(VadmHandler *handler, VadmView *view, netsnmp_request_info *re
     if (order > 0)
         return;
     if (request->inclusive && order == 0 && exact &&
-        vadm_mib_get(handler->mib, view, arcs, length, &datum) == VADM_GET_OK) {
+        vadm_mib_get(mib, view, arcs, length, &datum) == VADM_GET_OK) {
         vadm_handler_answer(varbind, &datum);
         return;
     }
-    if (!vadm_mib_next(handler->mib, view, arcs, length, &found, &datum))
+    if (!vadm_mib_next(mib, view, arcs, length, &found, &datum))
         return;
     vadm_handler_set_name(varbind, &found);
     vadm_handler_answer(varbind, &datum);
@@ -324,6 +334,14 @@ vadm_handler_fail(netsnmp_agent_request_info *info, netsnmp_request_info *reques
         netsnmp_set_request_error(info, request, SNMP_ERR_GENERR);
 }
 
+static VadmMib *
+vadm_handler_mib(VadmHandler *handler, const netsnmp_handler_registration *registration)
+{
+    const char *context = registration ? registration->contextName : NULL;
+
+    return context && *context ? handler->named : handler->mib;
+}
+
 int
 vadm_handler_request(netsnmp_mib_handler *node, netsnmp_handler_registration *registration,
                      netsnmp_agent_request_info *info, netsnmp_request_info *requests)
@@ -334,8 +352,8 @@ vadm_handler_request(netsnmp_mib_handler *node, netsnmp_handler_registration *re
     gboolean is_set;
     VadmPhase phase;
     VadmView *view = NULL;
+    VadmMib *mib = vadm_handler_mib(handler, registration);
 
-    (void)registration;
     if (info->asp && info->asp->pdu)
         key.transaction = (guint32)info->asp->pdu->transid;
     is_set = vadm_handler_phase(info->mode, &phase);
@@ -354,9 +372,9 @@ vadm_handler_request(netsnmp_mib_handler *node, netsnmp_handler_registration *re
         if (request->processed)
             continue;
         if (info->mode == MODE_GET)
-            vadm_handler_get(handler, view, info, request);
+            vadm_handler_get(mib, view, request);
         else if (info->mode == MODE_GETNEXT)
-            vadm_handler_next(handler, view, request);
+            vadm_handler_next(mib, view, request);
     }
     return SNMP_ERR_NOERROR;
 }

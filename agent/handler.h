@@ -13,16 +13,15 @@
 typedef struct _VadmHandler VadmHandler;
 
 /** vadm_handler_new: @source, @settings: (transfer none); the rest as in vadm_mib_new(). */
-VadmHandler *vadm_handler_new(VadmSource *source, VadmSettings *settings, const char *context,
-                              gboolean writable);
-/** vadm_handler_free: settles an open transaction. After the registration is gone. */
+VadmHandler *vadm_handler_new(VadmSource *source, VadmSettings *settings, gboolean writable);
+/** vadm_handler_free: settles an open transaction. After the registrations are gone. */
 void vadm_handler_free(VadmHandler *handler);
 
 /**
  * vadm_handler_register:
- * @context: "" for the default one
+ * @context: "" for the default one, the only one in which there is lvaContextTable
  *
- * Registers the root of the MIB with net-snmp, after init_agent().
+ * Registers the root of the MIB with net-snmp, after init_agent(); once for each context.
  * Returns: FALSE: net-snmp refused
  */
 gboolean vadm_handler_register(VadmHandler *handler, const char *context);

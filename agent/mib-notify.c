@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* lvaNotify: which notifications are sent. All of it is the agent's own. */
+/* lvaNotify: which notifications are sent. Part of the configuration where the source has one of
+ * its own for it (a change counts, and is stored and rolled back like any other), else the
+ * agent's. */
 #include "agent/mib-private.h"
 
 static gboolean
 vadm_mib_find_notify(VadmView *view, VadmMatch match, VadmRow *row)
 {
-    (void)view;
-    return vadm_mib_match_scalar(match, row);
+    row->row = view->source->class->config(view);
+    return row->row && vadm_mib_match_scalar(match, row);
 }
 
 /* BITS: bit 0 is the highest of the first octet (RFC 2578 section 7.1.4); always 2 octets. */
 static gboolean
 vadm_get_notify_enable(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
 {
-    VadmSettingsValues values = vadm_settings_get(vadm_mib_get_settings(row->mib));
+    guint enable = ((const VadmConfigRow *)row->row)->notify_enable;
 
-    (void)column;
+    if (vadm_mib_is_own(row->mib, column->field))
+        enable = vadm_settings_get(vadm_mib_get_settings(row->mib)).notify_enable;
     out->buffer[0] = out->buffer[1] = 0;
     for (guint bit = 0; bit < 16; bit++) {
-        if (values.notify_enable & (1u << bit))
+        if (enable & (1u << bit))
             out->buffer[bit / 8] |= (guint8)(0x80u >> (bit % 8));
     }
     out->bytes = out->buffer;
@@ -29,9 +32,11 @@ vadm_get_notify_enable(const VadmColumn *column, const VadmRow *row, VadmDatum *
 static gboolean
 vadm_get_notify_min_interval(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
 {
-    (void)column;
-    return vadm_datum_set_number(
-        out, vadm_settings_get(vadm_mib_get_settings(row->mib)).notify_min_interval);
+    guint32 interval = ((const VadmConfigRow *)row->row)->notify_min_interval;
+
+    if (vadm_mib_is_own(row->mib, column->field))
+        interval = vadm_settings_get(vadm_mib_get_settings(row->mib)).notify_min_interval;
+    return vadm_datum_set_number(out, interval);
 }
 
 /* In the order of the arcs. */

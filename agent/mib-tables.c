@@ -6,17 +6,14 @@
 #include "agent/mib-private.h"
 
 /* The index of a string that is not IMPLIED: its length, then its octets (RFC 2578 section 7.7).
- * FALSE: there is no name, or it is longer than an index can be. */
+ * FALSE: the table is not here, there is no name, or it is longer than an index can be. */
 static gboolean
 vadm_context_index(const VadmRow *row, VadmMibOid *index)
 {
-    const char *name = vadm_mib_get_context(row->mib);
-    gsize length;
+    const char *name = row->daemon->name;
+    gsize length = name ? strlen(name) : 0;
 
-    if (!*name)
-        name = row->daemon->name;
-    length = name ? strlen(name) : 0;
-    if (length < 1 || length > VADM_SNMP_NAME_MAX)
+    if (!vadm_mib_has_contexts(row->mib) || length < 1 || length > VADM_SNMP_NAME_MAX)
         return FALSE;
     index->arcs[0] = (guint32)length;
     for (gsize i = 0; i < length; i++)

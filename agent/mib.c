@@ -8,7 +8,7 @@
 struct _VadmMib {
     VadmSource *source;
     VadmSettings *settings;
-    char *context;
+    gboolean contexts;
     gboolean writable;
 };
 
@@ -21,13 +21,13 @@ static const VadmTable *const vadm_mib_all_tables[] = {
 };
 
 VadmMib *
-vadm_mib_new(VadmSource *source, VadmSettings *settings, const char *context, gboolean writable)
+vadm_mib_new(VadmSource *source, VadmSettings *settings, gboolean contexts, gboolean writable)
 {
     VadmMib *mib = g_new0(VadmMib, 1);
 
     mib->source = source;
     mib->settings = settings;
-    mib->context = g_strdup(context ? context : "");
+    mib->contexts = contexts;
     mib->writable = writable;
     return mib;
 }
@@ -35,9 +35,6 @@ vadm_mib_new(VadmSource *source, VadmSettings *settings, const char *context, gb
 void
 vadm_mib_free(VadmMib *mib)
 {
-    if (!mib)
-        return;
-    g_free(mib->context);
     g_free(mib);
 }
 
@@ -53,10 +50,10 @@ vadm_mib_get_settings(VadmMib *mib)
     return mib->settings;
 }
 
-const char *
-vadm_mib_get_context(VadmMib *mib)
+gboolean
+vadm_mib_has_contexts(VadmMib *mib)
 {
-    return mib->context;
+    return mib->contexts;
 }
 
 gboolean
@@ -72,15 +69,22 @@ vadm_mib_tables(gsize *n_tables)
     return vadm_mib_all_tables;
 }
 
+gboolean
+vadm_mib_is_own(VadmMib *mib, VadmField field)
+{
+    return mib->source->class->access(mib->source, field) == VADM_ACCESS_NONE &&
+           vadm_settings_access(field) != VADM_ACCESS_NONE;
+}
+
 VadmAccess
 vadm_mib_access(VadmMib *mib, const VadmColumn *column)
 {
     VadmAccess access = column->access;
 
     if (column->field != VADM_FIELD_NONE) {
-        VadmAccess granted = vadm_settings_access(column->field);
+        VadmAccess granted = mib->source->class->access(mib->source, column->field);
         if (granted == VADM_ACCESS_NONE)
-            granted = mib->source->class->access(mib->source, column->field);
+            granted = vadm_settings_access(column->field);
         access = MIN(access, granted);
     }
     return mib->writable ? access : MIN(access, VADM_ACCESS_READ);

@@ -91,23 +91,25 @@ typedef enum { VADM_GET_OK, VADM_GET_NO_OBJECT, VADM_GET_NO_INSTANCE } VadmGetRe
 /**
  * vadm_mib_new:
  * @source, @settings: (transfer none): must outlive the MIB
- * @context: name of lvaContextName's row; NULL or "": the daemon's name
+ * @contexts: whether lvaContextTable is there: in the default context only
  * @writable: FALSE: nothing can be set
  *
  * All functions of this header: snmp thread.
  */
-VadmMib *vadm_mib_new(VadmSource *source, VadmSettings *settings, const char *context,
+VadmMib *vadm_mib_new(VadmSource *source, VadmSettings *settings, gboolean contexts,
                       gboolean writable);
 void vadm_mib_free(VadmMib *mib);
 
 VadmSource *vadm_mib_get_source(VadmMib *mib);
 VadmSettings *vadm_mib_get_settings(VadmMib *mib);
-const char *vadm_mib_get_context(VadmMib *mib);
+gboolean vadm_mib_has_contexts(VadmMib *mib);
 gboolean vadm_mib_is_writable(VadmMib *mib);
 
 /** vadm_mib_tables: the tables in the order of their OIDs. */
 const VadmTable *const *vadm_mib_tables(gsize *n_tables);
 
+/** vadm_mib_is_own: whether @field is a setting of the agent: one that the source has not. */
+gboolean vadm_mib_is_own(VadmMib *mib, VadmField field);
 /** vadm_mib_access: what may be done with @column now. */
 VadmAccess vadm_mib_access(VadmMib *mib, const VadmColumn *column);
 

@@ -362,7 +362,7 @@ vadm_set_prepare(VadmSet *set, VadmTxnKey key, GPtrArray *targets, const VadmSet
 
     for (guint i = 0; i < targets->len; i++) {
         const VadmSetTarget *target = g_ptr_array_index(targets, i);
-        gboolean ours = vadm_settings_access(target->change.field) != VADM_ACCESS_NONE;
+        gboolean ours = vadm_mib_is_own(set->mib, target->change.field);
         g_array_append_val(ours ? own : source, target->change);
     }
     status = vadm_set_prepare_source(set, source, items, targets->len, now, at);

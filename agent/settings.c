@@ -23,7 +23,8 @@ vadm_settings_new(guint16 notify_enable, guint32 notify_min_interval)
     vadm_mutex_init(&settings->lock);
     settings->values.lock = g_random_int() & VADM_LOCK_BOUND;
     settings->last_error = g_strdup("");
-    vadm_settings_set_notify(settings, notify_enable, notify_min_interval);
+    settings->values.notify_enable = notify_enable & VADM_NOTIFY_BITS_MASK;
+    settings->values.notify_min_interval = MIN(notify_min_interval, VADM_NOTIFY_INTERVAL_BOUND);
     return settings;
 }
 
@@ -44,14 +45,6 @@ vadm_settings_get(VadmSettings *settings)
     return settings->values;
 }
 
-void
-vadm_settings_set_notify(VadmSettings *settings, guint16 notify_enable, guint32 notify_min_interval)
-{
-    VADM_LOCK_SCOPE(&settings->lock);
-    settings->values.notify_enable = notify_enable & VADM_NOTIFY_BITS_MASK;
-    settings->values.notify_min_interval = MIN(notify_min_interval, VADM_NOTIFY_INTERVAL_BOUND);
-}
-
 VadmAccess
 vadm_settings_access(VadmField field)
 {
@@ -67,10 +60,24 @@ vadm_settings_access(VadmField field)
     }
 }
 
+/* What cannot be printed becomes a space: messages quote what a manager sent, and tools show a
+ * whole string in hex for one such character, or hand it to a terminal. */
+static char *
+vadm_settings_make_printable(const char *message)
+{
+    g_autofree char *valid = g_utf8_make_valid(message, -1);
+    GString *out = g_string_new(NULL);
+
+    for (const char *c = valid; *c; c = g_utf8_next_char(c))
+        g_string_append_unichar(out,
+                                g_unichar_isprint(g_utf8_get_char(c)) ? g_utf8_get_char(c) : ' ');
+    return g_string_free(out, FALSE);
+}
+
 void
 vadm_settings_set_last_error(VadmSettings *settings, const char *message)
 {
-    g_autofree char *valid = g_utf8_make_valid(message, -1);
+    g_autofree char *valid = vadm_settings_make_printable(message);
     gsize length = strlen(valid);
 
     if (length > VADM_LAST_ERROR_BOUND) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What belongs to the agent and not to a daemon: the advisory lock (lvaConfigLock), the reason
- * of the last refusal (lvaConfigLastError) and what is notified (lvaNotify). In a SET it is the
- * second participant of the transaction: prepared last, and its commit cannot fail.
+ * of the last refusal (lvaConfigLastError) and, for a source that does not keep it, what is
+ * notified (lvaNotify). In a SET it is the second participant of the transaction: prepared last,
+ * and its commit cannot fail.
  */
 #ifndef VADM_AGENT_SETTINGS_H
 #define VADM_AGENT_SETTINGS_H
@@ -40,18 +41,14 @@ void vadm_settings_free(VadmSettings *settings);
 /** vadm_settings_get: a copy of all values of one moment. Any thread. */
 VadmSettingsValues vadm_settings_get(VadmSettings *settings);
 
-/** vadm_settings_set_notify: for a reload of the configuration file: same meaning as in
- * vadm_settings_new(). Any thread. */
-void vadm_settings_set_notify(VadmSettings *settings, guint16 notify_enable,
-                              guint32 notify_min_interval);
-
 /** vadm_settings_access: VADM_ACCESS_NONE for a field that does not belong to the agent. Any
  * thread. */
 VadmAccess vadm_settings_access(VadmField field);
 
 /**
  * vadm_settings_set_last_error:
- * @message: UTF-8; cut to VADM_LAST_ERROR_BOUND octets at the boundary of a character
+ * @message: UTF-8; what is not printable in it is shown as a space; cut to VADM_LAST_ERROR_BOUND
+ * octets at the boundary of a character
  *
  * Any thread.
  */

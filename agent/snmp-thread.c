@@ -26,7 +26,7 @@
 
 struct _VadmSnmpThread {
     pthread_t thread;
-    char *master, *context;
+    char *master, *context, *name;
     guint retry_interval;
     int wake_fd;
     atomic_bool stopping;
@@ -205,6 +205,7 @@ vadm_snmp_configure_library(void)
     /* it would be made for an index of certificates that nobody needs: here it cannot be */
     netsnmp_ds_set_string(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_PERSISTENT_DIR, "/dev/null");
     netsnmp_config_remember(no_mibs);
+    netsnmp_set_mib_directory(""); /* nor look for them, in our home directory and elsewhere */
     netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_ROLE, 1);
     netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_ROOT_ACCESS, 1);
     netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_CONNECTION_WARNINGS, 1);
@@ -228,6 +229,7 @@ vadm_snmp_register(VadmSnmpThread *thread)
     snmp_register_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_STOP,
                            vadm_snmp_session_stopped, thread);
     if (!vadm_handler_register(thread->handler, thread->context) ||
+        (!*thread->context && !vadm_handler_register(thread->handler, thread->name)) ||
         register_readfd(thread->wake_fd, vadm_snmp_woken, NULL) != FD_REGISTERED_OK) {
         VADM_ERR("net-snmp does not register the MIB: there is no SNMP");
         return FALSE;
@@ -318,6 +320,7 @@ vadm_snmp_thread_free(VadmSnmpThread *thread)
     vadm_mutex_clear(&thread->lock);
     g_free(thread->master);
     g_free(thread->context);
+    g_free(thread->name);
     g_free(thread);
 }
 
@@ -360,6 +363,7 @@ vadm_snmp_thread_start(const VadmSnmpConfig *config, VadmSource *source, VadmSet
     vadm_cond_init(&thread->cond);
     thread->master = g_strdup(config->master);
     thread->context = g_strdup(config->context ? config->context : "");
+    thread->name = g_strdup(config->name);
     thread->retry_interval = MAX(config->retry_interval, 1);
     thread->session_fd = -1;
     thread->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -368,7 +372,7 @@ vadm_snmp_thread_start(const VadmSnmpConfig *config, VadmSource *source, VadmSet
         vadm_snmp_thread_free(thread);
         return NULL;
     }
-    thread->handler = vadm_handler_new(source, settings, thread->context, config->writable);
+    thread->handler = vadm_handler_new(source, settings, config->writable);
     if (!vadm_snmp_thread_spawn(thread, error)) {
         vadm_handler_free(thread->handler);
         vadm_snmp_thread_free(thread);

@@ -21,7 +21,9 @@ typedef struct _VadmSnmpThread VadmSnmpThread;
 typedef struct {
     const char *master;   /* "unix:/var/agentx/master" or "tcp:127.0.0.1:705": validated by the
                            * configuration (loopback, port < 1024); numeric addresses only */
-    const char *context;  /* SNMP context of the registration; NULL or "": the default one */
+    const char *context;  /* SNMP context of the registration; NULL or "": the default one, and
+                           * the one with the name of the daemon */
+    const char *name;     /* lvaDaemonName */
     gboolean writable;    /* FALSE: every SET is notWritable */
     guint retry_interval; /* seconds between attempts to reach the master, and between pings */
 } VadmSnmpConfig;

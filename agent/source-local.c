@@ -55,7 +55,11 @@ local_access(VadmSource *source, VadmField field)
     case VADM_FIELD_SERVER_CLIENTS_HIGH_PERCENT:
     case VADM_FIELD_SERVER_CLIENT_REQUESTS_MAX:
     case VADM_FIELD_CLIENT_ADMIN_STATUS:
+    case VADM_FIELD_NOTIFY_ENABLE:
+    case VADM_FIELD_NOTIFY_MIN_INTERVAL:
         return VADM_ACCESS_WRITE;
+    case VADM_FIELD_CONFIG_LOCK: /* the agent's own */
+    case VADM_FIELD_CONFIG_LAST_ERROR:
     case VADM_FIELD_CONFIG_STORAGE:
     case VADM_FIELD_CONFIG_CONFIRM_TIMEOUT:
     case VADM_FIELD_CLIENT_DISCONNECT_REASON:
@@ -173,6 +177,8 @@ local_config(VadmView *base)
     row->log_level = config->log_level;
     row->log_filters = config->log_filters;
     row->log_outputs = config->log_outputs;
+    row->notify_enable = config->notify_enable;
+    row->notify_min_interval = config->notify_min_interval;
     for (int level = VADM_LOG_DEBUG; level < VADM_LOG_LEVEL_LAST; level++) {
         VadmLogStats stats;
 

@@ -131,6 +131,7 @@ program_start_snmp(Program *program, const VadmConfig *config, GError **error)
     VadmSnmpConfig snmp = {
         .master = config->snmp_master,
         .context = config->snmp_context,
+        .name = config->name,
         .writable = config->snmp_writable,
         .retry_interval = config->snmp_retry_interval,
     };

@@ -205,6 +205,8 @@ typedef struct {
     guint32 log_level; /* 1..4, 5 daemonDefault */
     const char *log_filters, *log_outputs;
     VadmLogStatsRow log_stats[5]; /* [1..4] by level */
+    guint16 notify_enable;        /* bit n: lvaNotifyEnable bit n */
+    guint32 notify_min_interval;  /* seconds */
 } VadmConfigRow;
 
 typedef struct {

@@ -261,14 +261,18 @@ vadm_client_message(VadmConn *conn, VadmMessage *message, gpointer user)
     const VadmRpcHeader *header = &message->header;
     VadmProgram *program = client->server->program;
     gboolean call = vadm_client_is_call(message);
+    gboolean ping;
     g_autofree char *detail = NULL;
 
     (void)conn;
     if (client->draining)
         return;
     vadm_client_ref(client);
-    atomic_store(&client->last_activity, g_get_monotonic_time());
-    if (vadm_keepalive_check(client->keepalive, message)) {
+    ping = vadm_keepalive_check(client->keepalive, message);
+    /* A client that only says that it lives is idle. */
+    if (!ping)
+        atomic_store(&client->last_activity, g_get_monotonic_time());
+    if (ping) {
         /* dealt with, also while requests are held back */
     } else if (!program->class->handles(program, header->program, header->version)) {
         detail = g_strdup_printf("Cannot find program %d version %d", (int)header->program,

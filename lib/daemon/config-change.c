@@ -83,7 +83,7 @@ vadm_config_apply_value(const VadmConfigKey *key, gpointer base, const VadmServe
                         const VadmValue *value, GError **error)
 {
     gpointer member = G_STRUCT_MEMBER_P(base, key->offset);
-    gboolean is_number = key->kind == VADM_KEY_UINT;
+    gboolean is_number = key->kind == VADM_KEY_UINT || key->kind == VADM_KEY_BITS;
 
     if ((value->kind == VADM_VALUE_UINT) != is_number || (!is_number && !value->string)) {
         g_set_error(error, VADM_ERROR, VADM_ERROR_INVALID_VALUE, "%s: must be a %s", key->name,
@@ -97,7 +97,10 @@ vadm_config_apply_value(const VadmConfigKey *key, gpointer base, const VadmServe
     }
     if (!vadm_config_check_number(key, value->number, server, error))
         return FALSE;
-    *(guint32 *)member = (guint32)value->number;
+    if (key->kind == VADM_KEY_BITS)
+        *(guint16 *)member = (guint16)value->number;
+    else
+        *(guint32 *)member = (guint32)value->number;
     return TRUE;
 }
 

@@ -22,11 +22,10 @@
     {                                                                                              \
         VADM_GROUP_SNMP, key, kind, offsetof(VadmConfig, member), min, max, VADM_FIELD_NONE, FALSE \
     }
-/* Runtime for a reload, but the agent's in a SET: no field of the daemon's. */
-#define NOTIFY(key, kind, member, min, max)                                                        \
+#define NOTIFY(key, kind, member, max, field)                                                      \
     {                                                                                              \
-        VADM_GROUP_NOTIFY, key, kind, offsetof(VadmConfig, member), min, max, VADM_FIELD_NONE,     \
-            TRUE                                                                                   \
+        VADM_GROUP_NOTIFY, key, kind, offsetof(VadmConfig, member), 0, max,                        \
+            VADM_FIELD_NOTIFY_##field, TRUE                                                        \
     }
 #define SERVER(key, kind, member, min, max)                                                        \
     {                                                                                              \
@@ -62,8 +61,8 @@ static const VadmConfigKey keys[] = {
     SNMP("writable", VADM_KEY_BOOL, snmp_writable, 0, 0),
     SNMP("retry_interval", VADM_KEY_UINT, snmp_retry_interval, 1, 3600),
 
-    NOTIFY("enable", VADM_KEY_BITS, notify_enable, 0, 0),
-    NOTIFY("min_interval", VADM_KEY_UINT, notify_min_interval, 0, 3600),
+    NOTIFY("enable", VADM_KEY_BITS, notify_enable, 0x3ff, ENABLE),
+    NOTIFY("min_interval", VADM_KEY_UINT, notify_min_interval, 3600, MIN_INTERVAL),
 
     SERVER("index", VADM_KEY_UINT, index, 1, 65535),
     SERVER("program", VADM_KEY_PROGRAM, program, 0, 0),

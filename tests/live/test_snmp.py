@@ -3,10 +3,12 @@
 
 import os
 import re
+import signal
+import struct
 import unittest
 
 import harness
-from harness import READ, oid
+from harness import READ, Raw, oid
 
 
 class Snmp(unittest.TestCase):
@@ -132,6 +134,8 @@ class Snmp(unittest.TestCase):
             ("lvaLogOutputs", (0,), "s", "1:nowhere", "wrongValue"),
             ("lvaLogOutputs", (0,), "s", "1:file:relative", "wrongValue"),
             ("lvaClientAdminStatus", (2, 99999), "i", 2, "noCreation"),
+            ("lvaClientAdminStatus", (2, 2147483648), "i", 2, "noCreation"),
+            ("lvaClientAdminStatus", (2, 4294967295), "i", 2, "noCreation"),
             ("lvaConfigLock", (0,), "i", -1, "wrongValue"),
         )
         def state():
@@ -201,6 +205,19 @@ class Snmp(unittest.TestCase):
                              "answers to the other two")
         self.assertNotIn("error", self.place.read("v1.out") + self.place.read("v3.out"))
 
+    def test_keepalive_is_no_activity(self):
+        with Raw(self.daemon.admin) as client:
+            client.call(1, b"\0\0\0\0")
+            index = self.snmpd.walk(oid("lvaClientId", 1))[0][1]
+            def idle():
+                return self.snmpd.get1("lvaClientIdleTime", 1, index)
+            harness.wait_for(lambda: idle() >= 2, "the client to be idle")
+            client.send(1, kind=2, program=Raw.KEEPALIVE, serial=0)
+            self.assertEqual(client.receive()[:3], (Raw.KEEPALIVE, 1, 2))
+            self.assertGreaterEqual(idle(), 2)
+            client.call(4, struct.pack(">II", 1, 0))
+            self.assertLess(idle(), 2)
+
     def test_lock(self):
         lock = self.snmpd.get1("lvaConfigLock")
         status, text = self.snmpd.set((oid("lvaConfigLock"), "i", lock),
@@ -211,6 +228,24 @@ class Snmp(unittest.TestCase):
                                       (oid("lvaServerWorkersMin", 2), "u", 7))
         self.assertIn("inconsistentValue", text)
         self.assertEqual(self.workers()[0], 6)
+
+    def test_notify_is_configuration(self):
+        """A change of what is notified counts as any other; SIGHUP puts in force what the file
+        changed, and keeps what was set where it did not."""
+        enable, interval = oid("lvaNotifyEnable"), oid("lvaNotifyMinInterval")
+        self.assertEqual(self.snmpd.get(enable, interval), ["\xe7\xc0", 5])
+        before = self.snmpd.get1("lvaConfigGeneration")
+        status, text = self.snmpd.set((enable, "x", "8000"), (interval, "u", 60))
+        self.assertEqual(status, 0, text)
+        self.assertEqual(self.snmpd.get(enable, interval), ["\x80\0", 60])
+        self.assertEqual(self.snmpd.get1("lvaConfigGeneration"), before + 1)
+        self.assertEqual(self.snmpd.get1("lvaConfigLastOrigin"), 3)
+        self.place.write("virtadmd.conf", self.daemon.text + "[notify]\nmin_interval = 7\n")
+        self.daemon.process.kill(signal.SIGHUP)
+        harness.wait_for(lambda: self.snmpd.get(interval) == [7], "the interval of the file")
+        self.assertEqual(self.snmpd.get(enable), ["\x80\0"])
+        self.assertEqual(self.snmpd.get1("lvaConfigGeneration"), before + 2)
+        self.assertEqual(self.snmpd.get1("lvaConfigLastOrigin"), 4)
 
     def test_read_community_cannot_write(self):
         status, _ = self.snmpd.set((oid("lvaServerWorkersMin", 2), "u", 6), community=READ)
@@ -224,6 +259,68 @@ class Snmp(unittest.TestCase):
         status, text = self.snmpd.set((oid("lvaServerWorkersMin", 2), "u", 5000), version="1")
         self.assertNotEqual(status, 0)
         self.assertIn("badValue", text)
+
+
+class Contexts(unittest.TestCase):
+    V3 = ("-u", "operator", "-l", "authPriv", "-a", "SHA", "-A", "authentic!", "-x", "AES",
+          "-X", "private!!")
+
+    def test_named_context(self):
+        """The daemon is in the default context and in the one of its name (here for a user of
+        SNMPv3); only the default one lists the contexts."""
+        with harness.Place() as place:
+            snmpd = harness.Snmpd(place, "createUser operator SHA authentic! AES private!!\n"
+                                         "group operators usm operator\n"
+                                         "view all included .1\n"
+                                         "access operators \"\" usm priv prefix all all all\n")
+            daemon = harness.Virtadmd(place, snmpd=snmpd)
+            named = {"version": "3", "options": self.V3 + ("-n", "virtadmd")}
+            status, text = snmpd.set((oid("lvaServerWorkersMin", 2), "u", 6), **named)
+            self.assertEqual(status, 0, text)
+            row = [len("virtadmd"), *b"virtadmd"]
+            asked = (oid("lvaDaemonName"), oid("lvaServerWorkersMin", 2), oid("lvaContextNumber"),
+                     oid("lvaContextDaemonName", *row))
+            self.assertEqual(snmpd.get(*asked, version="3", options=self.V3),
+                             ["virtadmd", 6, 1, "virtadmd"])
+            self.assertEqual(snmpd.get(*asked, **named), ["virtadmd", 6, 0, None])
+            status, _, text = snmpd.tool("snmpget", asked[0], version="3", timeout=1,
+                                         options=self.V3 + ("-n", "other"))
+            self.assertNotEqual(status, 0, text)
+            snmpd.process.end()
+            snmpd.start()
+            harness.wait_for(snmpd.has_agent, "the agent to be back")
+            self.assertEqual(snmpd.get(*asked, **named), ["virtadmd", 6, 0, None])
+            self.assertEqual(daemon.stop(), 0)
+
+
+class Undo(unittest.TestCase):
+    OTHER = "1.3.6.1.4.1.8072.9999.9999.1.0"  # of an agent that refuses late, in CommitSet
+
+    def test_other_agent_refuses(self):
+        """One PDU for two agents: what ours has committed is taken back when the other fails."""
+        with harness.Place() as place:
+            script = place.write("other.sh", f"""\
+case "$1" in
+-s) echo wrong-value ;;
+-g) printf '.{self.OTHER}\\ninteger\\n3\\n' ;;
+esac
+""")
+            snmpd = harness.Snmpd(place, f"pass .{self.OTHER[:-2]} /bin/sh {script}\n")
+            daemon = harness.Virtadmd(place, snmpd=snmpd)
+            ours = [oid("lvaServerWorkersMin", 2), oid("lvaNotifyMinInterval"),
+                    oid("lvaConfigLock"), oid("lvaConfigGeneration")]
+            before = snmpd.get(*ours)
+            change = [(ours[0], "u", 9), (ours[1], "u", 99), (ours[2], "i", before[2]),
+                      (self.OTHER, "i", 4)]
+            for triples in change, change[::-1]:
+                status, text = snmpd.set(*triples)
+                self.assertNotEqual(status, 0)
+                self.assertRegex(text, f"wrongValue(.|\n)*{self.OTHER}")
+                self.assertEqual(snmpd.get(*ours), before)
+            self.assertIn("configuration 2 is taken back", daemon.log_text())
+            status, text = snmpd.set(change[0])
+            self.assertEqual(status, 0, text)
+            self.assertEqual(daemon.stop(), 0)
 
 
 class NotWritable(unittest.TestCase):

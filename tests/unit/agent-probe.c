@@ -65,6 +65,7 @@ main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     config.master = argv[1];
     config.retry_interval = (guint)strtoul(argv[2], NULL, 10);
+    config.name = fake->daemon.name;
     config.context = argc > 3 ? argv[3] : NULL;
     thread = vadm_snmp_thread_start(&config, &fake->base, settings, &error);
     if (!thread) {

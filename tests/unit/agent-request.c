@@ -13,7 +13,7 @@ agent_bed_init(AgentBed *bed, gboolean writable)
     snmp_disable_log();
     bed->fake = fake_source_new();
     bed->settings = vadm_settings_new(0x3e7, 5);
-    bed->handler = vadm_handler_new(&bed->fake->base, bed->settings, "", writable);
+    bed->handler = vadm_handler_new(&bed->fake->base, bed->settings, writable);
 }
 
 void
@@ -94,6 +94,7 @@ agent_send(AgentBed *bed, AgentPdu *pdu, int mode, guint *at)
 {
     netsnmp_mib_handler node = {.myvoid = bed->handler};
     netsnmp_pdu raw = {.transid = pdu->transaction};
+    netsnmp_handler_registration registration = {.contextName = pdu->context};
     netsnmp_agent_session asp = {.pdu = &raw, .mode = mode};
     netsnmp_agent_request_info info = {.mode = mode, .asp = &asp};
 
@@ -102,7 +103,7 @@ agent_send(AgentBed *bed, AgentPdu *pdu, int mode, guint *at)
         pdu->requests[i].status = 0;
         pdu->requests[i].processed = 0;
     }
-    g_assert(vadm_handler_request(&node, NULL, &info, pdu->requests) == SNMP_ERR_NOERROR);
+    g_assert(vadm_handler_request(&node, &registration, &info, pdu->requests) == SNMP_ERR_NOERROR);
     for (guint i = 0; i < pdu->n; i++) {
         if (pdu->requests[i].status == 0)
             continue;

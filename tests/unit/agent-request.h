@@ -20,6 +20,7 @@ typedef struct {
     netsnmp_request_info requests[AGENT_VARBINDS_MAX];
     guint n;
     long transaction;
+    char *context; /* (transfer none), NULL: the default one */
 } AgentPdu;
 
 void agent_bed_init(AgentBed *bed, gboolean writable);

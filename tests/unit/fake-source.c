@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "agent/settings.h"
+
 /* 2026-11-21 01:10:05.4 UTC */
 #define FAKE_START G_GINT64_CONSTANT(1795223765400000)
 
@@ -384,7 +386,8 @@ fake_source_new(void)
 
     fake->base.class = &fake_class;
     for (guint i = 0; i < VADM_FIELD_LAST; i++)
-        fake->access[i] = VADM_ACCESS_WRITE;
+        fake->access[i] =
+            vadm_settings_access(i) == VADM_ACCESS_NONE ? VADM_ACCESS_WRITE : VADM_ACCESS_NONE;
     fake->servers = g_array_new(FALSE, TRUE, sizeof(VadmServerRow));
     fake->services = g_array_new(FALSE, TRUE, sizeof(VadmServiceRow));
     fake->clients = g_array_new(FALSE, TRUE, sizeof(VadmClientRow));

@@ -244,6 +244,40 @@ START_TEST(test_wide_arcs)
 }
 END_TEST
 
+/* net-snmp extends the sign of an arc that came over AgentX. */
+START_TEST(test_high_arcs)
+{
+    static const struct {
+        guint32 arc;
+        const char *next; /* behind lvaClientId.300.arc */
+        gboolean there;
+    } cases[] = {
+        {2147483648u, "1.6.1.2.300.4294967295", FALSE},
+        {4294967294u, "1.6.1.2.300.4294967295", FALSE},
+        {4294967295u, "1.6.1.3.1.1", TRUE},
+    };
+
+    for (gsize i = 0; i < 2 * G_N_ELEMENTS(cases); i++) {
+        int mode = i % 2 ? MODE_GETNEXT : MODE_GET;
+        AgentPdu pdu = {.transaction = 1};
+        netsnmp_variable_list *varbind = &pdu.varbinds[0];
+
+        agent_add(&pdu, "1.6.1.2.300.0", ASN_NULL, NULL, 0);
+        varbind->name[varbind->name_length - 1] = (oid)(long)(gint32)cases[i / 2].arc;
+        ck_assert_int_eq(agent_send(&bed, &pdu, mode, NULL), 0);
+        if (mode == MODE_GETNEXT) {
+            g_autofree char *got = agent_result(&pdu, 0);
+            g_autofree char *name = oid_of(got);
+            ck_assert_str_eq(name, cases[i / 2].next);
+        } else {
+            ck_assert_uint_eq(varbind->type,
+                              cases[i / 2].there ? ASN_COUNTER64 : SNMP_NOSUCHINSTANCE);
+        }
+        agent_pdu_clear(&pdu);
+    }
+}
+END_TEST
+
 START_TEST(test_no_access)
 {
     g_autofree char *got = NULL;
@@ -267,6 +301,30 @@ START_TEST(test_unreachable)
     check_next("1.7.2.0", "1.8.1.2.8.118.105.114.116.97.100.109.100");
     number = ask("1.9.3.0", MODE_GET);
     ck_assert_str_eq(number, "1.9.3.0 66 0");
+}
+END_TEST
+
+/* lvaContextTable is in the default context only. */
+START_TEST(test_named_context)
+{
+    static const char *const cases[] = {
+        "1.8.1.2.8.118.105.114.116.97.100.109.100 noSuchInstance",
+        "1.9.4.0 66 0",
+        "1.9.1.0 66 2",
+    };
+    char context[] = "virtadmd";
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        AgentPdu pdu = {.transaction = 1, .context = context};
+        g_autofree char *name = oid_of(cases[i]);
+        g_autofree char *got = NULL;
+
+        agent_add(&pdu, name, ASN_NULL, NULL, 0);
+        ck_assert_int_eq(agent_send(&bed, &pdu, MODE_GET, NULL), 0);
+        got = agent_result(&pdu, 0);
+        ck_assert_str_eq(got, cases[i]);
+        agent_pdu_clear(&pdu);
+    }
 }
 END_TEST
 
@@ -386,8 +444,10 @@ main(void)
     tcase_add_test(tree, test_next_inclusive);
     tcase_add_test(tree, test_get_missing);
     tcase_add_test(tree, test_wide_arcs);
+    tcase_add_test(tree, test_high_arcs);
     tcase_add_test(tree, test_no_access);
     tcase_add_test(tree, test_unreachable);
+    tcase_add_test(tree, test_named_context);
     tcase_add_test(tree, test_no_view);
     suite_add_tcase(suite, tree);
     tcase_add_test(tables, test_columns_agree);

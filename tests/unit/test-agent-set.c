@@ -333,6 +333,34 @@ START_TEST(test_notify_bits)
 }
 END_TEST
 
+/* A source that keeps it is asked to change it, and what it has is what is read. */
+START_TEST(test_notify_of_source)
+{
+    bed.fake->access[VADM_FIELD_NOTIFY_ENABLE] = VADM_ACCESS_WRITE;
+    bed.fake->access[VADM_FIELD_NOTIFY_MIN_INTERVAL] = VADM_ACCESS_WRITE;
+    bed.fake->config.notify_enable = 0x3e4;
+    bed.fake->config.notify_min_interval = 9;
+    agent_add(&pdu, "1.7.1.0", ASN_NULL, NULL, 0);
+    agent_add(&pdu, "1.7.2.0", ASN_NULL, NULL, 0);
+    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_GET, NULL), 0);
+    for (guint i = 0; i < 2; i++) {
+        g_autofree char *got = agent_result(&pdu, i);
+        ck_assert_str_eq(got, i == 0 ? "1.7.1.0 4 x:27c0" : "1.7.2.0 66 9");
+    }
+    agent_pdu_clear(&pdu);
+    pdu.transaction = 8;
+    agent_add(&pdu, "1.7.1.0", ASN_OCTET_STR, "\x80\x40", 2);
+    agent_add_long(&pdu, "1.7.2.0", ASN_UNSIGNED, 77);
+    ck_assert_int_eq(whole_set(NULL), 0);
+    ck_assert_uint_eq(bed.fake->finished, 1);
+    ck_assert_int_eq(bed.fake->changes[0].field, VADM_FIELD_NOTIFY_ENABLE);
+    ck_assert_uint_eq(bed.fake->changes[0].value.number, 0x201);
+    ck_assert_uint_eq(bed.fake->changes[1].value.number, 77);
+    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_enable, 0x3e7);
+    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_min_interval, 5);
+}
+END_TEST
+
 static const int modes[] = {MODE_SET_RESERVE1, MODE_SET_RESERVE2, MODE_SET_ACTION,
                             MODE_SET_COMMIT,   MODE_SET_UNDO,     MODE_SET_FREE};
 
@@ -463,6 +491,19 @@ START_TEST(test_last_error_cut)
 }
 END_TEST
 
+START_TEST(test_last_error_printable)
+{
+    g_autofree char *got = NULL;
+
+    vadm_settings_set_last_error(bed.settings, "a\x1b[31mb\r\nc\x7f"
+                                               "d\xc2\x9b"
+                                               "e\xe2\x80\xae"
+                                               "f \xc3\xa4");
+    got = vadm_settings_get_last_error(bed.settings);
+    ck_assert_str_eq(got, "a [31mb  c d e f \xc3\xa4");
+}
+END_TEST
+
 START_TEST(test_lock_wraps)
 {
     VadmChange change = {.field = VADM_FIELD_CONFIG_LOCK};
@@ -522,12 +563,14 @@ main(void)
     tcase_add_test(tests, test_lock);
     tcase_add_test(tests, test_lock_undone);
     tcase_add_test(tests, test_notify_bits);
+    tcase_add_test(tests, test_notify_of_source);
     tcase_add_test(tests, test_phase_orders);
     tcase_add_test(tests, test_repeated_reserve);
     tcase_add_test(tests, test_orphans);
     tcase_add_test(tests, test_orphan_timer);
     tcase_add_test(tests, test_late_completion);
     tcase_add_test(tests, test_last_error_cut);
+    tcase_add_test(tests, test_last_error_printable);
     tcase_add_test(tests, test_lock_wraps);
     tcase_add_test(tests, test_views);
     suite_add_tcase(suite, tests);
