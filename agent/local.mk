@@ -17,7 +17,8 @@ libvadm_agent_la_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
 libvadm_agent_la_LIBADD = libvadm-common.la $(NETSNMP_LIBS)
 
 sbin_PROGRAMS += virtadmd
-virtadmd_SOURCES = agent/virtadmd.c agent/log-options.c agent/log-options.h \
+virtadmd_SOURCES = agent/virtadmd.c agent/descriptors.c agent/descriptors.h \
+	agent/log-options.c agent/log-options.h \
 	agent/source-local.c agent/source-local.h
 virtadmd_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SYSTEMD_CFLAGS)
 virtadmd_LDADD = libvadm-agent.la libvadm-admin.la libvadm-daemon.la libvadm-rpc.la \

@@ -19,6 +19,7 @@
 
 #define VADM_LOG_CATEGORY "virtadmd"
 #include "admin/admin-program.h"
+#include "agent/descriptors.h"
 #include "agent/log-options.h"
 #include "agent/snmp-thread.h"
 #include "agent/source-local.h"
@@ -156,6 +157,7 @@ program_start(Program *program, VadmConfig *config, VadmConfig *file, GError **e
 
     if (!program_start_log(program, config, error))
         return FALSE;
+    vadm_descriptors_raise(config);
     program->daemon = vadm_daemon_new(config, program->log, NULL, &hooks, error);
     if (!program->daemon)
         return FALSE;

@@ -61,6 +61,9 @@ typedef struct {
 VadmClient *vadm_client_new(VadmServer *server, GIOStream *stream, const VadmClientInit *init);
 /** vadm_client_start: begins to read; the server has it in its tree. */
 void vadm_client_start(VadmClient *client);
+/** vadm_client_is_long_connected: for so long that a name service that works would have given the
+ * names. Any thread. */
+gboolean vadm_client_is_long_connected(const VadmClient *client);
 /** vadm_client_pump: dispatches what was held back, as far as the limits now allow. */
 void vadm_client_pump(VadmClient *client);
 /** vadm_client_stop_taking: reads and dispatches nothing any more (shutdown); replies still go

@@ -9,6 +9,7 @@
 #include "common/log.h"
 
 #define VADM_CLIENT_FLUSH_MS 2000u
+#define VADM_CLIENT_NAMES_US ((gint64)G_USEC_PER_SEC)
 
 static const char *const vadm_client_reasons[] = {
     "?",        "client",  "administrator", "keepalive", "protocol error", "authentication failure",
@@ -98,15 +99,28 @@ vadm_client_get_identity(VadmClient *client)
     return vadm_identity_ref(client->identity);
 }
 
+gboolean
+vadm_client_is_long_connected(const VadmClient *client)
+{
+    return g_get_monotonic_time() - client->connected_at >= VADM_CLIENT_NAMES_US;
+}
+
+/* Each who waits has a worker. Once one has waited in vain, those beside and behind it would only
+ * keep the workers from the calls of others. */
 VadmIdentity *
 vadm_client_wait_names(VadmClient *client, gint64 timeout_us)
 {
+    VadmServer *server = client->server;
     gint64 deadline = g_get_monotonic_time() + timeout_us;
 
-    VADM_LOCK_SCOPE(&client->server->lock);
-    while (!client->identity->named)
-        if (!vadm_cond_wait_until(&client->server->named, &client->server->lock, deadline))
+    VADM_LOCK_SCOPE(&server->lock);
+    while (!client->identity->named && !server->names_hang)
+        if (!vadm_cond_wait_until(&server->named, &server->lock, deadline))
             break;
+    if (!client->identity->named && vadm_client_is_long_connected(client)) {
+        server->names_hang = TRUE;
+        vadm_cond_broadcast(&server->named);
+    }
     return vadm_identity_ref(client->identity);
 }
 
@@ -340,6 +354,7 @@ vadm_client_new(VadmServer *server, GIOStream *stream, const VadmClientInit *ini
     atomic_init(&client->closed, false);
     client->held = g_queue_new();
     client->conn = vadm_conn_new(stream, context, &handlers, client);
+    vadm_conn_notice_hangup(client->conn);
     client->keepalive = vadm_keepalive_new(client->conn, context, vadm_client_dead, client);
     return client;
 }

@@ -31,7 +31,8 @@ gboolean vadm_client_is_readonly(const VadmClient *client);
 /** vadm_client_get_identity: Returns: (transfer full): never NULL. Any thread. */
 VadmIdentity *vadm_client_get_identity(VadmClient *client);
 /** vadm_client_wait_names: waits until the resolver has looked up the names of the identity,
- * at most @timeout_us microseconds. Workers only. Returns: as vadm_client_get_identity() */
+ * at most @timeout_us microseconds, and not at all while the name service is known to hang. Workers
+ * only. Returns: as vadm_client_get_identity() */
 VadmIdentity *vadm_client_wait_names(VadmClient *client, gint64 timeout_us);
 /** vadm_client_is_closed: Any thread; may be outdated when it returns FALSE. */
 gboolean vadm_client_is_closed(VadmClient *client);

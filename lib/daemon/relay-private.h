@@ -74,6 +74,9 @@ VadmMessage *vadm_relay_without_descriptors(VadmMessage *message, guint32 *descr
 int vadm_relay_socket(const char *path, GError **error);
 /** vadm_relay_set_state: what the last attempt has shown of the upstream. */
 void vadm_relay_set_state(VadmRelay *relay, VadmUpstreamState state);
+/** vadm_relay_note_failure: an attempt to reach the upstream ended with @error: it is unreachable,
+ * unless it is this process that lacks descriptors or memory. */
+void vadm_relay_note_failure(VadmRelay *relay, const GError *error);
 /** vadm_relay_probe_soon: an upstream connection ended: see, once for all that ended together,
  * whether the daemon is still there. */
 void vadm_relay_probe_soon(VadmRelay *relay, const char *path);

@@ -85,7 +85,7 @@ vadm_relay_link_fail(VadmRelayLink *link, const GError *error)
     if (was_ready)
         vadm_relay_probe_soon(link->relay, link->path);
     else
-        vadm_relay_set_state(link->relay, VADM_UPSTREAM_UNREACHABLE);
+        vadm_relay_note_failure(link->relay, error);
     link_fail_calls(link, error);
     if (was_ready && link->client) {
         vadm_client_set_hold(link->client, FALSE);

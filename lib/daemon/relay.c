@@ -471,6 +471,20 @@ vadm_relay_set_state(VadmRelay *relay, VadmUpstreamState state)
     vadm_server_set_upstream_state(relay->server, state);
 }
 
+void
+vadm_relay_note_failure(VadmRelay *relay, const GError *error)
+{
+    switch (vadm_error_get_errno(error)) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        return;
+    default:
+        vadm_relay_set_state(relay, VADM_UPSTREAM_UNREACHABLE);
+    }
+}
+
 int
 vadm_relay_socket(const char *path, GError **error)
 {
@@ -509,7 +523,7 @@ vadm_relay_probe_now(gpointer user)
     if (fd >= 0)
         close(fd);
     else if (vadm_error_get_errno(error) != EAGAIN)
-        vadm_relay_set_state(relay, VADM_UPSTREAM_UNREACHABLE);
+        vadm_relay_note_failure(relay, error);
     vadm_relay_clear_probe(relay);
     return G_SOURCE_REMOVE;
 }

@@ -27,7 +27,8 @@ struct _VadmServer {
     VadmMutex lock; /* leaf but for the clients' identities, which have no lock of their own */
     VadmCond named; /* some client's identity has got its names */
     /* Under lock. */
-    GTree *clients; /* lvaClientIndex -> VadmClient, which the tree holds a reference of */
+    gboolean names_hang; /* somebody has waited for names in vain, and none came since */
+    GTree *clients;      /* lvaClientIndex -> VadmClient, which the tree holds a reference of */
     guint64 last_id;
     guint32 unauth;
     VadmServerLimits limits;

@@ -321,6 +321,9 @@ vadm_server_set_names(VadmServer *server, VadmClient *client, const VadmIdentity
     merged->named = TRUE;
     vadm_identity_unref(client->identity);
     client->identity = merged;
+    /* Names of one who has just come may be out of the cache: they prove nothing. */
+    if (vadm_client_is_long_connected(client))
+        server->names_hang = FALSE;
     vadm_cond_broadcast(&server->named);
 }
 

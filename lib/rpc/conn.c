@@ -27,6 +27,8 @@ struct _VadmConn {
     VadmFramer *framer;
     GSource *readable;
     GSource *resume; /* delivers what was framed already */
+    gboolean notices_hangup;
+    GSource *hangup; /* while reading is stopped */
 
     GQueue queue;   /* of VadmMessage */
     gsize offset;   /* how much of the first is written */
@@ -49,6 +51,7 @@ static gboolean conn_on_writable(GSocket *socket, GIOCondition condition, gpoint
 static gboolean conn_on_input(GObject *stream, gpointer data);
 static gboolean conn_on_output(GObject *stream, gpointer data);
 static gboolean conn_on_resume(gpointer data);
+static gboolean conn_on_hangup(GSocket *socket, GIOCondition condition, gpointer data);
 static gboolean conn_on_later(gpointer data);
 static gboolean conn_on_deadline(gpointer data);
 
@@ -166,6 +169,7 @@ conn_stop(VadmConn *conn)
 {
     clear_source(&conn->readable);
     clear_source(&conn->resume);
+    clear_source(&conn->hangup);
     clear_source(&conn->writable);
     clear_source(&conn->deadline);
 }
@@ -320,10 +324,8 @@ conn_deliver(VadmConn *conn, guint *budget)
 }
 
 static void
-conn_fail_eof(VadmConn *conn)
+conn_fail_eof(VadmConn *conn, const char *where)
 {
-    const char *where = vadm_framer_pending(conn->framer) > 0 ? " within a message" : "";
-
     conn_fail(conn, VADM_CONN_END_EOF,
               g_error_new(G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED,
                           "the peer closed the connection%s", where));
@@ -349,7 +351,7 @@ conn_read(VadmConn *conn, gsize *left)
         return TRUE;
     }
     if (got == 0)
-        conn_fail_eof(conn);
+        conn_fail_eof(conn, vadm_framer_pending(conn->framer) > 0 ? " within a message" : "");
     else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
         g_error_free(error);
     else
@@ -393,15 +395,43 @@ conn_on_resume(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+conn_on_hangup(GSocket *socket G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED, gpointer data)
+{
+    conn_fail_eof(data, " while it was not read");
+    return G_SOURCE_CONTINUE;
+}
+
+/* The end of a peer can be read only behind all that it has sent. */
+static void
+conn_watch_hangup(VadmConn *conn)
+{
+    GSource *source;
+
+    if (!conn->notices_hangup || !G_IS_SOCKET_CONNECTION(conn->stream))
+        return;
+    source = g_socket_create_source(
+        g_socket_connection_get_socket(G_SOCKET_CONNECTION(conn->stream)), G_IO_HUP, NULL);
+    conn->hangup = conn_attach(conn, source, G_SOURCE_FUNC(conn_on_hangup));
+}
+
+void
+vadm_conn_notice_hangup(VadmConn *conn)
+{
+    conn->notices_hangup = TRUE;
+}
+
 void
 vadm_conn_set_reading(VadmConn *conn, gboolean reading)
 {
     if (conn->state != CONN_OPEN || conn->flushing || conn->reading == reading)
         return;
     conn->reading = reading;
+    clear_source(&conn->hangup);
     if (!reading) {
         clear_source(&conn->readable);
         clear_source(&conn->resume);
+        conn_watch_hangup(conn);
         return;
     }
     conn->readable = conn_attach_input(conn);
@@ -557,6 +587,7 @@ vadm_conn_close_flushed(VadmConn *conn, guint timeout_ms, void (*closed)(gpointe
     conn->reading = FALSE;
     clear_source(&conn->readable);
     clear_source(&conn->resume);
+    clear_source(&conn->hangup);
     vadm_conn_ref(conn);
     if (conn->state != CONN_OPEN || conn->queued == 0)
         conn_end_later(conn);

@@ -50,6 +50,11 @@ void vadm_conn_unref(VadmConn *conn);
  * what was already framed is then delivered from the main loop. */
 void vadm_conn_set_reading(VadmConn *conn, gboolean reading);
 
+/** vadm_conn_notice_hangup: from now on the peer's end is told also while reading is stopped; what
+ * the peer has sent before and was not read is lost then. For peers whose requests nobody needs
+ * any more once they are gone. TLS connections tell it only when they are read. */
+void vadm_conn_notice_hangup(VadmConn *conn);
+
 /**
  * vadm_conn_send: queues @message: (transfer full) and writes what the socket takes at once.
  * Never fails: errors come as ended(), from the main loop. Ignored after the end.

@@ -292,9 +292,9 @@ exec "$@"
 
 
 class Libvirtd:
-    """A private libvirtd, unmodified, on sockets of its own. As root it runs in a mount
-    namespace with empty state folders, so that it neither meets nor marks the system's own.
-    As another user it has no read-only socket: libvirt offers none there."""
+    """A private libvirtd, unmodified, on sockets of its own; extra goes over what is set here. As
+    root it runs in a mount namespace with empty state folders, so that it neither meets nor marks
+    the system's own. As another user it has no read-only socket: libvirt offers none there."""
 
     def __init__(self, place, name="libvirtd", extra=""):
         self.place, self.name = place, name
@@ -311,8 +311,8 @@ class Libvirtd:
 {f'unix_sock_dir = "{self.dir}"' if root else ""}
 auth_unix_rw = "none"
 auth_unix_ro = "none"
-log_outputs = "3:file:{place.path(name + '.log')}"
 {extra}
+log_outputs = "3:file:{place.path(name + '.log')}"
 """)
         self.process = None
         self.start()
@@ -339,8 +339,11 @@ class Virtadmd:
     """virtadmd in front of a libvirtd, with the subagent linked in."""
 
     def __init__(self, place, upstream=None, snmpd=None, server="", admin="", extra="",
-                 upstream_path=None, upstream_ro_path=None, name="virtadmd", env=None, log=""):
+                 upstream_path=None, upstream_ro_path=None, name="virtadmd", env=None, log="",
+                 descriptors=None):
+        """descriptors: the limit that it is started with, as prlimit takes it, SOFT:HARD."""
         self.place, self.name, self.env = place, name, env
+        self.descriptors = descriptors
         self.dir = place.path("run")
         self.socket = os.path.join(self.dir, "libvirt-sock")
         self.socket_ro = os.path.join(self.dir, "libvirt-sock-ro")
@@ -378,6 +381,8 @@ upstream_ro = unix:{up_ro}
         argv = [os.path.join(BUILD, "virtadmd"), "--config", self.conf, *options]
         if "VADM_SANITIZER_ENV" in os.environ:
             argv.insert(0, os.environ["VADM_SANITIZER_ENV"])
+        if self.descriptors:
+            argv[:0] = [tool("prlimit"), f"--nofile={self.descriptors}"]
         self.process = self.place.spawn(self.name, argv, self.env)
         wait_for(self.ready, lambda: f"virtadmd: {self.process.output()[-500:]}")
         if self.snmpd and self.snmpd.process.alive():
@@ -488,6 +493,11 @@ class Raw:
 def xdr_string(text):
     data = text.encode() if isinstance(text, str) else text
     return struct.pack(">I", len(data)) + data + b"\0" * (-len(data) % 4)
+
+
+def open_payload(name="test:///default", flags=0):
+    """The arguments of the remote program's OPEN."""
+    return struct.pack(">I", 1) + xdr_string(name) + struct.pack(">I", flags)
 
 
 def error_of(reply):

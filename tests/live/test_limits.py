@@ -11,7 +11,9 @@ import unittest
 
 import ber
 import harness
-from harness import Raw, oid
+from harness import Raw, oid, open_payload
+
+OPEN = 1
 
 
 def more_descriptors():
@@ -136,6 +138,32 @@ class Limits(unittest.TestCase):
         self.assertEqual(harness.virsh(daemon.socket, "hostname")[0], 0)
         said = [line for line in daemon.log_text().splitlines() if "Too many open files" in line]
         self.assertEqual(len([line for line in said if "accept" in line]), 1, said)
+
+    def test_soft_limit_of_descriptors(self):
+        """The usual soft limit does not bind: more clients than it allows are relayed."""
+        daemon = harness.Virtadmd(self.place, self.libvirtd, self.snmpd, descriptors="64:")
+        limit = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+        self.assertEqual(limit[0], limit[1])
+        crowd = [self.place.enter_context(Raw(daemon.socket, Raw.REMOTE)) for _ in range(100)]
+        for one in crowd:
+            self.assertEqual(one.call(OPEN, open_payload())[5], 0)
+        self.assertGreater(daemon.process.descriptors(), 200)
+
+    def test_hard_limit_of_descriptors(self):
+        """Too low a hard limit is said at start, and a client that gets no upstream is told why."""
+        daemon = harness.Virtadmd(self.place, self.libvirtd, self.snmpd, descriptors="64:64")
+        self.assertRegex(daemon.log_text(), "warning : .*open files are needed for max_clients")
+        self.assertEqual(harness.virsh(daemon.socket, "hostname")[0], 0)
+        crowd = [self.place.enter_context(Raw(daemon.socket, Raw.REMOTE)) for _ in range(70)]
+        harness.wait_for(lambda: self.snmpd.get1("lvaServiceAccepting", 2, 1) == 2, "the pause")
+        reply = crowd[0].call(OPEN, open_payload())
+        self.assertEqual(harness.error_of(reply)[0], 38)
+        self.assertIn("Too many open files", harness.error_of(reply)[2])
+        self.assertEqual(self.snmpd.get1("lvaServerUpstreamState", 2), 2)
+        for one in crowd:
+            one.sock.close()
+        harness.wait_for(lambda: self.snmpd.get1("lvaServerClientsCurrent", 2) == 0, "none")
+        self.assertEqual(harness.virsh(daemon.socket, "hostname")[0], 0)
 
 
 class Clients(unittest.TestCase):

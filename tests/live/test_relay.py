@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """virsh through virtadmd is virsh: byte for byte what the same command prints without it."""
 
+import grp
 import os
+import pwd
+import re
 import struct
+import subprocess
 import threading
 import time
 import unittest
 
 import harness
-from harness import Raw, oid, xdr_string
+from harness import Raw, oid, open_payload, xdr_string
 
 # Each starts from the test driver's default state, because that lives as long as a connection.
 COMMANDS = (
@@ -124,10 +128,6 @@ MIXED = ("list --all", "dumpxml test", "net-list --all", "pool-list --all", "vol
 OPEN, SUPPORTS_FEATURE, AUTH_LIST, GET_TYPE, HOSTNAME, SET_IDENTITY = 1, 60, 66, 3, 59, 419
 
 
-def open_payload(name="test:///default", flags=0):
-    return struct.pack(">I", 1) + xdr_string(name) + struct.pack(">I", flags)
-
-
 class Relay(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -171,6 +171,44 @@ class Relay(unittest.TestCase):
                 shots.append(shot.read())
         self.assertGreater(len(shots[0]), 100)
         self.assertEqual(shots[0], shots[1])
+
+    def test_volume_streams_are_equal(self):
+        """What is uploaded comes back, whole and with holes, by ten clients at once."""
+        data = os.urandom(3 << 20) + bytes(2 << 20) + os.urandom((1 << 20) + 13)
+        with open("data", "wb") as out:
+            out.write(data)
+        os.mkdir("volumes")
+        self.place.write("volumes.xml", "<pool type='dir'><name>volumes</name><target><path>"
+                         f"{self.place.path('volumes')}</path></target></pool>")
+
+        def storage(path, command):
+            answer = harness.virsh(path, command, driver="storage+unix:///system")
+            self.assertEqual(answer[0], 0, answer)
+
+        def read(name):
+            with open(name, "rb") as file:
+                return file.read()
+        storage(self.libvirtd.socket, "pool-create volumes.xml")
+        for sparse in "", " --sparse":
+            storage(self.daemon.socket, f"vol-create-as volumes v{sparse[3:]} {len(data)}")
+            storage(self.daemon.socket, f"vol-upload v{sparse[3:]} data --pool volumes{sparse}")
+            self.assertTrue(read(f"volumes/v{sparse[3:]}") == data)
+            storage(self.daemon.socket, f"vol-download v{sparse[3:]} back --pool volumes{sparse}")
+            self.assertTrue(read("back") == data)
+        threads = [threading.Thread(target=storage, args=(
+            self.daemon.socket, f"vol-download v back{n} --pool volumes")) for n in range(10)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for number in range(10):
+            self.assertTrue(read(f"back{number}") == data)
+        # a client that ends in the middle, and one that aborts its stream
+        answers = [harness.virsh(path, "vol-download v /dev/full --pool volumes",
+                                 driver="storage+unix:///system")
+                   for path in (self.libvirtd.socket, self.daemon.socket)]
+        self.assertEqual(*answers)
+        self.assertEqual(answers[0][0], 1)
 
     def test_ten_clients_for_a_minute(self):
         """Every answer of ten mixed clients equals the direct one, without one difference."""
@@ -246,6 +284,37 @@ class Upstream(unittest.TestCase):
     def setUp(self):
         self.place = harness.Place()
         self.addCleanup(self.place.close)
+
+    def test_identity_arrives(self):
+        """libvirtd is told who the client is, before the client's first call."""
+        if os.geteuid() != 0:
+            self.fail("this test needs root, to be somebody else")
+        log = self.place.path("debug.log")
+        libvirtd = harness.Libvirtd(self.place, extra=f"""\
+log_filters = "1:daemon.remote"
+log_outputs = "1:file:{log}"
+""")
+        daemon = harness.Virtadmd(self.place, libvirtd, server="socket_mode = 0666")
+        for folder in self.place.dir, daemon.dir:
+            os.chmod(folder, 0o755)
+        nobody = pwd.getpwnam("nobody")
+        with subprocess.Popen(
+                [harness.tool("virsh"), "-q", "-c",
+                 f"test+unix:///default?socket={daemon.socket}"], user=nobody.pw_uid,
+                group=nobody.pw_gid, extra_groups=[], cwd="/", env={"HOME": "/"},
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL) as client:
+            harness.wait_for(lambda: "params[\"process-time\"]" in self.place.read("debug.log"),
+                             "the identity")
+            with open(f"/proc/{client.pid}/stat", encoding="ascii") as stat:
+                started = stat.read().rpartition(")")[2].split()[19]
+            client.stdin.close()
+        told = dict(re.findall(r'params\["(.*)"\]=(.*)', self.place.read("debug.log")))
+        self.assertEqual(told, {
+            "user-name": "(string)nobody", "unix-user-id": f"(ullong){nobody.pw_uid}",
+            "group-name": f"(string){grp.getgrgid(nobody.pw_gid).gr_name}",
+            "unix-group-id": f"(ullong){nobody.pw_gid}",
+            "process-id": f"(llong){client.pid}", "process-time": f"(ullong){started}"})
 
     def test_absent_then_there(self):
         """No upstream: an error at once that names it, and SNMP says so; served when it is back."""

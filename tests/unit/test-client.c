@@ -280,6 +280,38 @@ START_TEST(a_hold_stops_reading)
 }
 END_TEST
 
+/* Else the dead would keep their places for as long as an upstream is stuck. */
+START_TEST(who_goes_while_held_is_noticed)
+{
+    g_autoptr(VadmClient) client = NULL, reader = NULL;
+    Peer *peer, *half;
+
+    fixture_start();
+    peer = peer_new(fix.path);
+    client = get_client(1);
+    vadm_client_set_hold(client, TRUE);
+    peer_call(peer, ECHO_NOW, 1, "never read");
+    peer_free(peer);
+    SPIN_UNTIL(fix.echo.closed == 1);
+    ck_assert_int_eq(client->reason, VADM_DISCONNECT_CLIENT);
+    ck_assert_uint_eq(fix.echo.calls, 0);
+
+    /* who has only finished sending may still read */
+    half = peer_new(fix.path);
+    reader = get_client(2);
+    peer_call(half, ECHO_KEEP, 1, "kept");
+    SPIN_UNTIL(fix.echo.calls == 1);
+    vadm_client_set_hold(reader, TRUE);
+    ck_assert_int_eq(shutdown(half->fd, SHUT_WR), 0);
+    settle();
+    echo_release(1);
+    peer_expect_reply(half, 1, "kept");
+    vadm_client_set_hold(reader, FALSE);
+    peer_expect_eof(half);
+    peer_free(half);
+}
+END_TEST
+
 START_TEST(what_does_not_belong_here)
 {
     const guint32 remote = VADM_RPC_PROGRAM_REMOTE, dropped[] = {1, 2, 7, 99, 0xffffffffu};
@@ -490,6 +522,7 @@ main(void)
     tcase_add_test(tcase, errors_for_who_does_not_read_are_bounded);
     tcase_add_test(tcase, streams_do_not_overtake_their_call);
     tcase_add_test(tcase, a_hold_stops_reading);
+    tcase_add_test(tcase, who_goes_while_held_is_noticed);
     tcase_add_test(tcase, what_does_not_belong_here);
     tcase_add_test(tcase, garbage_closes);
     tcase_add_test(tcase, slow_client);

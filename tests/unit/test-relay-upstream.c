@@ -2,6 +2,7 @@
 /* The relay's upstream: reaching it, authentication, losing it, and not reading too much. */
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -54,6 +55,36 @@ START_TEST(test_absent)
     assert_call_works(client, relay->upstream);
     ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UP);
     client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* What we lack ourselves says nothing of the upstream. */
+START_TEST(test_no_descriptors)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE), *second = client_new(relay, FALSE);
+    struct rlimit saved, low;
+    int next;
+
+    assert_call_works(client, relay->upstream);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &saved), 0);
+    low = saved;
+    next = dup(STDIN_FILENO);
+    ck_assert_int_ge(next, 0);
+    close(next);
+    low.rlim_cur = (rlim_t)next;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    assert_call_fails(second, VADM_VIR_ERR_SYSTEM_ERROR, g_strerror(EMFILE));
+    ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UP);
+    /* the look at the upstream behind a connection that ended cannot be had either */
+    peer_close(upstream_peer(relay->upstream, 0));
+    WAIT_FOR(client_reason(client) != 0);
+    WAIT_FOR(!((VadmRelay *)relay->program)->probe);
+    ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UP);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
+    client_disconnect(client);
+    client_disconnect(second);
     relay_free(relay);
 }
 END_TEST
@@ -469,6 +500,25 @@ START_TEST(test_keepalive)
 }
 END_TEST
 
+/* An upstream that hangs before it knows who the client is holds the client no longer than any
+ * other silence would. */
+START_TEST(test_identity_unanswered)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+
+    relay->config.keepalive_interval = 1;
+    relay->config.keepalive_count = 1;
+    relay->upstream->keep_identity = relay->upstream->deaf = TRUE;
+    client_open(client, 1);
+    client_call(client, PROC_VERSION, 2, NULL, 0);
+    assert_error(client_at(client, 1), 2, VADM_VIR_ERR_OPERATION_TIMEOUT, "keepalive");
+    WAIT_FOR(client_reason(client) != 0);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
 void
 test_upstream_add(Suite *suite)
 {
@@ -477,6 +527,7 @@ test_upstream_add(Suite *suite)
 
     tcase_set_timeout(reach, 60);
     tcase_add_test(reach, test_absent);
+    tcase_add_test(reach, test_no_descriptors);
     tcase_add_test(reach, test_path_too_long);
     tcase_add_test(reach, test_readonly);
     tcase_add_test(reach, test_garbage);
@@ -497,5 +548,6 @@ test_upstream_add(Suite *suite)
     tcase_add_test(pressure, test_slow_client);
     tcase_add_test(pressure, test_slow_upstream);
     tcase_add_test(pressure, test_keepalive);
+    tcase_add_test(pressure, test_identity_unanswered);
     suite_add_tcase(suite, pressure);
 }

@@ -314,6 +314,57 @@ START_TEST(out_of_descriptors)
 }
 END_TEST
 
+/* As if the name service had not answered yet, @seconds after the client came. */
+static void
+forget_names(VadmClient *client, gint64 seconds)
+{
+    SPIN_UNTIL(is_named(client));
+    VADM_LOCK_SCOPE(&fix.server->lock);
+    client->identity->named = FALSE;
+    client->connected_at -= seconds * G_USEC_PER_SEC;
+}
+
+/* Returns: whether it waited for all of @timeout_us, which must be well below ten seconds */
+static gboolean
+waits_for_names(VadmClient *client, gint64 timeout_us)
+{
+    gint64 began = g_get_monotonic_time();
+
+    vadm_identity_unref(vadm_client_wait_names(client, timeout_us));
+    return g_get_monotonic_time() - began >= timeout_us;
+}
+
+START_TEST(who_waits_in_vain_for_names_does_so_for_all)
+{
+    g_autoptr(VadmClient) late = NULL, fresh = NULL;
+    g_autoptr(VadmIdentity) named = NULL;
+    const gint64 moment = 50 * 1000, ages = 10 * (gint64)G_USEC_PER_SEC;
+    Peer *one, *two;
+
+    fixture_start();
+    one = peer_new(fix.path);
+    two = peer_new(fix.path);
+    late = get_client(1);
+    fresh = get_client(2);
+    forget_names(fresh, 0);
+    ck_assert(waits_for_names(fresh, moment)); /* too short to prove anything */
+    ck_assert(waits_for_names(fresh, moment));
+    forget_names(late, 5);
+    ck_assert(waits_for_names(late, moment));
+    ck_assert(!waits_for_names(late, ages));
+    ck_assert(!waits_for_names(fresh, ages));
+    /* a name out of the cache changes nothing, one that was waited for does */
+    named = vadm_client_get_identity(fresh);
+    vadm_server_set_names(fix.server, fresh, named);
+    forget_names(fresh, 0);
+    ck_assert(!waits_for_names(fresh, ages));
+    vadm_server_set_names(fix.server, late, named);
+    ck_assert(waits_for_names(fresh, moment));
+    peer_free(one);
+    peer_free(two);
+}
+END_TEST
+
 /* Readers in threads while clients come and go: for ThreadSanitizer, and for the order. */
 static atomic_bool reading_ends;
 
@@ -520,6 +571,7 @@ main(void)
     tcase_add_test(tcase, admin_takes_root_and_itself_only);
     tcase_add_test(tcase, comes_and_goes_without_a_trace);
     tcase_add_loop_test(tcase, out_of_descriptors, 0, 2);
+    tcase_add_test(tcase, who_waits_in_vain_for_names_does_so_for_all);
     tcase_add_test(tcase, readers_in_threads);
     tcase_add_test(tcase, servers_by_index_and_name);
     tcase_add_test(tcase, timeout_after_the_last_client);
