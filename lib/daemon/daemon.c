@@ -206,6 +206,49 @@ vadm_daemon_make_folder(VadmDaemon *daemon, GError **error)
     return TRUE;
 }
 
+static gboolean
+vadm_daemon_is_own_socket(VadmDaemon *daemon, const struct stat *socket)
+{
+    for (guint i = 0; i < daemon->servers->len; i++) {
+        const VadmServerConfig *config =
+            vadm_server_get_config(g_ptr_array_index(daemon->servers, i));
+
+        for (guint j = 0; j < config->listens->len; j++) {
+            const VadmListenConfig *listen = config->listens->pdata[j];
+            struct stat own;
+
+            if (listen->path && stat(listen->path, &own) == 0 && own.st_dev == socket->st_dev &&
+                own.st_ino == socket->st_ino)
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* The configuration compares names; a folder may have several (/var/run). A relay to itself would
+ * call itself until nothing is left. */
+static gboolean
+vadm_daemon_check_upstreams(VadmDaemon *daemon, GError **error)
+{
+    for (guint i = 0; i < daemon->servers->len; i++) {
+        const VadmServerConfig *config =
+            vadm_server_get_config(g_ptr_array_index(daemon->servers, i));
+        const char *const paths[] = {config->upstream, config->upstream_ro};
+
+        for (guint j = 0; j < G_N_ELEMENTS(paths); j++) {
+            struct stat st;
+
+            if (!paths[j] || stat(paths[j], &st) < 0 || !vadm_daemon_is_own_socket(daemon, &st))
+                continue;
+            g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG,
+                        "server '%s': upstream '%s' is a socket of our own", config->name,
+                        paths[j]);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 gboolean
 vadm_daemon_listen(VadmDaemon *daemon, GError **error)
 {
@@ -213,6 +256,7 @@ vadm_daemon_listen(VadmDaemon *daemon, GError **error)
 
     for (guint i = 0; ok && i < daemon->servers->len; i++)
         ok = vadm_server_listen(g_ptr_array_index(daemon->servers, i), error);
+    ok = ok && vadm_daemon_check_upstreams(daemon, error);
     for (guint i = 0; i < daemon->servers->len; i++) {
         if (ok)
             vadm_server_start(g_ptr_array_index(daemon->servers, i));

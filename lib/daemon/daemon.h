@@ -31,7 +31,8 @@ VadmDaemon *vadm_daemon_new(VadmConfig *config, VadmLog *log, GMainContext *cont
                             const VadmDaemonHooks *hooks, GError **error);
 
 /** vadm_daemon_listen: binds all sockets, or none: @error names the socket and the rule (in
- * use, exists and is no socket, path too long, directory missing). Main thread. */
+ * use, exists and is no socket, path too long, directory missing), or the server whose upstream
+ * turns out to be one of them. Main thread. */
 gboolean vadm_daemon_listen(VadmDaemon *daemon, GError **error);
 
 /**

@@ -155,6 +155,18 @@ class Start(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("/nonexistent/dir/sock", err)
 
+    def test_own_socket_by_another_name(self):
+        """A relay to itself would call itself until nothing is left."""
+        run, alias = self.place.path("run"), self.place.path("alias")
+        os.mkdir(run)
+        os.symlink(run, alias)
+        text = f"[daemon]\nruntime_dir = {run}\n[snmp]\nenabled = false\n" \
+               f"[server libvirtd]\nupstream = unix:{alias}/libvirt-sock\n"
+        status, _, err = self.run_with(text)
+        self.assertEqual(status, 1)
+        self.assertRegex(err, f"libvirtd.*{alias}/libvirt-sock.*own")
+        self.assertEqual(os.listdir(run), [])
+
     def test_modes_of_sockets(self):
         daemon = harness.Virtadmd(self.place, server="socket_mode = 0660\nsocket_mode_ro = 0666")
         modes = [os.stat(path).st_mode & 0o777

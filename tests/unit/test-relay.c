@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/relay-link.h"
 #include "tests/unit/relay-fixture.h"
 #include "unit.h"
 
@@ -273,13 +274,16 @@ START_TEST(test_identity_holds_calls)
 {
     Relay *relay = relay_new(TRUE);
     VadmClient *client = client_new(relay, FALSE);
+    const VadmRelayLink *link;
     Peer *peer;
 
     relay->upstream->keep_open = relay->upstream->keep_identity = TRUE;
     client_call(client, PROC_VERSION, 1, NULL, 0);
     peer = upstream_wait_calls(relay->upstream, 1);
     client_call(client, VADM_REMOTE_PROC_CONNECT_OPEN, 2, "\0\0\0\0\0\0\0", 8);
-    WAIT_FOR(relay_pool_stats(relay).queue_depth == 0);
+    /* only when the worker has handed it over can no other worker overtake it */
+    link = vadm_client_get_program_data(client);
+    WAIT_FOR(link->held.length == 1);
     client_call(client, PROC_STATE, 3, NULL, 0);
     for (guint i = 0; i < 20; i++)
         relay_turn();
