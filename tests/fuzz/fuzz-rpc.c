@@ -32,7 +32,7 @@ static void
 check_message(const VadmMessage *message)
 {
     g_autofree gpointer payload = NULL;
-    g_autofree char *text = vadm_message_get_error(message, NULL, NULL);
+    g_autofree char *text G_GNUC_UNUSED = vadm_message_get_error(message, NULL, NULL);
     xdrproc_t proc;
     gsize size;
 
