@@ -8,6 +8,11 @@ packages_build="autoconf automake libtool make gcc libc6-dev pkg-config perl rpc
     libglib2.0-dev libtirpc-dev libsnmp-dev libsystemd-dev libselinux1-dev check"
 packages_run="snmp snmpd libvirt-daemon libvirt-clients python3 util-linux"
 packages_unit="smitools"
+# Debian 13 has libvirtd's storage driver in a package of its own.
+case "$(. /etc/os-release 2>/dev/null; echo "${VERSION_ID:-}")" in
+12 | 12.*) ;;
+*) packages_run="$packages_run libvirt-daemon-driver-storage" ;;
+esac
 packages_test="clang libclang-rt-dev clang-format xz-utils"
 
 # Debian gives a user no sbin, and a root that came by su without - neither: dpkg needs it.

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pwd
 import resource
+import shutil
 import signal
 import socket
 import struct
@@ -248,6 +249,8 @@ class Unprivileged(unittest.TestCase):
         os.makedirs(self.place.path("own"))
         os.chown(self.place.path("own"), self.nobody.pw_uid, self.nobody.pw_gid)
         self.snmpd = harness.Snmpd(self.place, extra="agentXPerms 0666 0755")
+        # the build may be where nobody may not go
+        self.binary = shutil.copy(BINARY, self.place.path("virtadmd"))
 
     def start(self, processes=None):
         conf = self.place.write("own.conf", f"""\
@@ -268,7 +271,7 @@ retry_interval = 1
         out = open(self.place.path("own.out"), "wb")  # pylint: disable=consider-using-with
         self.addCleanup(out.close)
         process = subprocess.Popen(  # pylint: disable=consider-using-with
-            [BINARY, "--config", conf], preexec_fn=become, stderr=out, stdout=out)
+            [self.binary, "--config", conf], preexec_fn=become, stderr=out, stdout=out)
 
         def end():
             process.terminate()
@@ -295,7 +298,7 @@ retry_interval = 1
     def test_file_that_may_not_be_read(self):
         conf = self.place.write("secret.conf", "")
         os.chmod(conf, 0o600)
-        done = subprocess.run([BINARY, "--config", conf], user=self.nobody.pw_uid, timeout=30,
+        done = subprocess.run([self.binary, "--config", conf], user=self.nobody.pw_uid, timeout=30,
                               group=self.nobody.pw_gid, extra_groups=[], capture_output=True,
                               text=True, check=False)
         self.assertEqual((done.returncode, done.stdout), (2, ""))

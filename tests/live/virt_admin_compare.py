@@ -451,6 +451,12 @@ def report(step, passed, note, results, out):
         print(text.encode("ascii", "backslashreplace").decode(), file=out, flush=True)
 
 
+def knows_shutdown():
+    """virt-admin 9.0.0 refuses the command; one that knows it would end both daemons."""
+    return subprocess.run(["virt-admin", "help", "daemon-shutdown"], capture_output=True,
+                          check=False).returncode == 0
+
+
 def compare(our_socket, their_socket, out=sys.stdout):
     """Runs all; returns (number passed, number failed)."""
     passed = failed = 0
@@ -463,6 +469,8 @@ def compare(our_socket, their_socket, out=sys.stdout):
             side.hold()
             side.hold_silent()
         for step in STEPS:
+            if list(step.args) == ["daemon-shutdown"] and knows_shutdown():
+                continue
             good, note, results = run_step(step, *sides)
             report(step, good, note, results, out)
             passed, failed = passed + good, failed + (not good)
