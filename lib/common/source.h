@@ -13,6 +13,8 @@
 
 #include <glib.h>
 
+#include "common/mailbox.h"
+
 /* Everything that a source can have, one for each object of the MIB that takes its value from a
  * source. The order within a group is that of the MIB's arcs. */
 typedef enum {
@@ -273,8 +275,9 @@ typedef struct _VadmSource VadmSource;
 typedef struct _VadmView VadmView;
 typedef struct _VadmTxn VadmTxn;
 
-/* Called once in the caller's context (for an immediate completion: before the call returns).
- * @txn is NULL when prepare failed: there is nothing to finish or abort then. */
+/* Called once: before the call returns, or later, then from the source's mailbox, or from any
+ * thread when that has been closed. @txn is NULL when prepare failed: there is nothing to finish
+ * or abort then. */
 typedef void (*VadmDone)(VadmTxn *txn, const VadmFault *fault, gpointer user);
 
 typedef struct {
@@ -301,6 +304,9 @@ typedef struct {
 /* The first member of each implementation's own struct; views and transactions likewise. */
 struct _VadmSource {
     const VadmSourceClass *class;
+    VadmMailbox *mailbox; /* (nullable): of the thread that calls: how a completion that takes
+                           * time gets there. Set (with a reference) and cleared by the agent
+                           * while no call is under way; NULL: complete at once */
 };
 struct _VadmView {
     VadmSource *source;

@@ -181,6 +181,7 @@ vadm_config_new(void)
     config->notify_enable = VADM_NOTIFY_DEFAULT;
     config->notify_min_interval = 5;
     config->servers = g_ptr_array_new_with_free_func(vadm_server_config_destroy);
+    config->storage = VADM_STORAGE_VOLATILE;
     config->origin = VADM_ORIGIN_STARTUP;
 
     server =
@@ -220,6 +221,9 @@ vadm_config_unref(VadmConfig *config)
     g_free(config->snmp_master);
     g_free(config->snmp_context);
     g_ptr_array_unref(config->servers);
+    vadm_config_unref(config->file);
+    vadm_config_unref(config->base);
+    vadm_config_unref(config->rollback_to);
     g_free(config);
 }
 
@@ -247,6 +251,9 @@ vadm_config_copy(const VadmConfig *config)
     copy->servers = g_ptr_array_new_with_free_func(vadm_server_config_destroy);
     for (guint i = 0; i < config->servers->len; i++)
         g_ptr_array_add(copy->servers, vadm_server_config_copy(config->servers->pdata[i]));
+    copy->file = config->file ? vadm_config_ref(config->file) : NULL;
+    copy->base = config->base ? vadm_config_ref(config->base) : NULL;
+    copy->rollback_to = config->rollback_to ? vadm_config_ref(config->rollback_to) : NULL;
     return copy;
 }
 

@@ -48,7 +48,8 @@ typedef struct {
     VadmServerLimits limits;
 } VadmServerConfig;
 
-typedef struct {
+typedef struct _VadmConfig VadmConfig;
+struct _VadmConfig {
     gatomicrefcount refs;
 
     char *name, *runtime_dir, *state_dir;
@@ -59,7 +60,9 @@ typedef struct {
                                       * configuration that has no log_set yet: as given */
     char *log_default_outputs;       /* what empty outputs mean, computed at start */
     char **log_directories;
-    VadmLogSet *log_set; /* NULL until a transaction or the start has prepared it */
+    VadmLogSet *log_set;          /* NULL until a transaction or the start has prepared it */
+    gboolean log_outputs_guarded; /* the outputs came over SNMP: their files may be opened below
+                                   * log_directories only, also at the next start */
 
     gboolean snmp_enabled, snmp_writable;
     char *snmp_master, *snmp_context;
@@ -69,11 +72,24 @@ typedef struct {
 
     GPtrArray *servers; /* of VadmServerConfig, in the order of their index */
 
+    VadmStorage storage; /* lvaConfigStorage; in no file but the state file */
+
+    /* Where this one comes from. Immutable, shared by reference, and without these themselves.
+     * NULL: this one itself. */
+    VadmConfig *file; /* what the configuration file said when it was last read */
+    VadmConfig *base; /* that, with environment and command line over it */
+
+    /* A confirmation is pending (lvaConfigConfirmTimeout): what comes back without one. NULL:
+     * none is. */
+    VadmConfig *rollback_to;
+    guint32 confirm_timeout; /* seconds, from the commit that armed it */
+    gint64 confirm_deadline; /* monotonic time, microseconds; stamped by that commit */
+
     /* stamped when it is put in force */
     guint32 generation;
     gint64 changed_at; /* microseconds since the epoch */
     VadmOrigin origin;
-} VadmConfig;
+};
 
 /** vadm_config_new: the built-in defaults (relay libvirtd and admin server). Any thread. */
 VadmConfig *vadm_config_new(void);
