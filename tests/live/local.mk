@@ -4,5 +4,5 @@ EXTRA_DIST += quickstart run-tests .ci/run .ci/setup.sh \
 	tests/live/test_life.py tests/live/test_limits.py \
 	tests/live/test_master.py tests/live/test_outputs.py tests/live/test_relay.py \
 	tests/live/test_snmp.py tests/live/test_soak.py tests/live/test_start.py \
-	tests/live/test_storm.py \
+	tests/live/test_storm.py tests/live/test_torn.py \
 	tests/live/virt_admin_compare.py
