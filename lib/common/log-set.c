@@ -382,6 +382,38 @@ vadm_log_set_fill(VadmLogSet *set, const char *filters, const char *outputs,
     return TRUE;
 }
 
+char *
+vadm_log_canonical_filters(const char *filters)
+{
+    VadmLogSet trial = {.filters = g_array_new(FALSE, FALSE, sizeof(VadmLogFilter))};
+    char *text;
+
+    g_array_set_clear_func(trial.filters, vadm_log_filter_clear);
+    if (vadm_log_is_blank(filters) || vadm_log_set_add_filters(&trial, filters, NULL))
+        text = vadm_log_set_describe_filters(&trial);
+    else
+        text = g_strdup(filters);
+    g_array_unref(trial.filters);
+    return text;
+}
+
+static const char *
+vadm_log_effective_outputs(const char *outputs, const char *default_outputs)
+{
+    if (!vadm_log_is_blank(outputs))
+        return outputs;
+    return vadm_log_is_blank(default_outputs) ? "1:stderr" : default_outputs;
+}
+
+char *
+vadm_log_canonical_outputs(const char *outputs, const char *default_outputs)
+{
+    const char *effective = vadm_log_effective_outputs(outputs, default_outputs);
+    g_autoptr(GPtrArray) wishes = vadm_log_parse_outputs(effective, NULL, NULL);
+
+    return wishes ? vadm_log_describe_wishes(wishes) : g_strdup(effective);
+}
+
 /* The default outputs are the configuration's own and therefore trusted. */
 VadmLogSet *
 vadm_log_set_new(VadmLog *log, int level, const char *filters, const char *outputs,
@@ -393,10 +425,9 @@ vadm_log_set_new(VadmLog *log, int level, const char *filters, const char *outpu
         vadm_log_set_invalid(error, "Invalid log level %d: must be 1 (debug) to 4 (error)", level);
         return NULL;
     }
-    if (vadm_log_is_blank(outputs)) {
-        outputs = vadm_log_is_blank(default_outputs) ? "1:stderr" : default_outputs;
+    if (vadm_log_is_blank(outputs))
         guard = NULL;
-    }
+    outputs = vadm_log_effective_outputs(outputs, default_outputs);
     set = vadm_log_set_new_empty(log, level);
     if (vadm_log_set_fill(set, filters, outputs, guard, error))
         return set;

@@ -86,6 +86,12 @@ VadmLogSet *vadm_log_set_new(VadmLog *log, int level, const char *filters, const
                              const char *default_outputs, const VadmLogGuard *guard,
                              GError **error);
 VadmLogSet *vadm_log_set_ref(VadmLogSet *set);
+
+/** vadm_log_canonical_filters: Returns: (transfer full): @filters as vadm_log_set_get_filters() of
+ * a set made with them would give them; as they are when no set can be. Opens nothing. */
+char *vadm_log_canonical_filters(const char *filters);
+/** vadm_log_canonical_outputs: the same for outputs. */
+char *vadm_log_canonical_outputs(const char *outputs, const char *default_outputs);
 void vadm_log_set_unref(VadmLogSet *set);
 
 /**
