@@ -16,6 +16,8 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/resolver.c lib/daemon/resolver.h \
 	lib/daemon/server.c lib/daemon/server.h lib/daemon/server-private.h \
 	lib/daemon/service.c lib/daemon/service.h \
+	lib/daemon/state.c lib/daemon/state.h \
+	lib/daemon/state-file.c lib/daemon/state-file.h \
 	lib/daemon/store.c lib/daemon/store.h \
 	lib/daemon/txn.c lib/daemon/txn.h
 libvadm_daemon_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SELINUX_CFLAGS)
