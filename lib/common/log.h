@@ -86,12 +86,6 @@ VadmLogSet *vadm_log_set_new(VadmLog *log, int level, const char *filters, const
                              const char *default_outputs, const VadmLogGuard *guard,
                              GError **error);
 VadmLogSet *vadm_log_set_ref(VadmLogSet *set);
-
-/** vadm_log_canonical_filters: Returns: (transfer full): @filters as vadm_log_set_get_filters() of
- * a set made with them would give them; as they are when no set can be. Opens nothing. */
-char *vadm_log_canonical_filters(const char *filters);
-/** vadm_log_canonical_outputs: the same for outputs. */
-char *vadm_log_canonical_outputs(const char *outputs, const char *default_outputs);
 void vadm_log_set_unref(VadmLogSet *set);
 
 /**
@@ -117,6 +111,14 @@ const char *vadm_log_set_get_filters(const VadmLogSet *set);
 /** Outputs in the form that was understood: paths absolute, a destination that was named twice
  * once, joined by single spaces. */
 const char *vadm_log_set_get_outputs(const VadmLogSet *set);
+/**
+ * vadm_log_normalise_filters, vadm_log_normalise_outputs: the form in which a set with these
+ * texts would give them, without making one: nothing is opened. Two texts that mean the same have
+ * the same one. Parameters and errors (VADM_ERROR_INVALID_VALUE) as of vadm_log_set_new().
+ * Any thread. Returns: (transfer full) (nullable)
+ */
+char *vadm_log_normalise_filters(const char *filters, GError **error);
+char *vadm_log_normalise_outputs(const char *outputs, const char *default_outputs, GError **error);
 guint vadm_log_set_count_filters(const VadmLogSet *set);
 guint vadm_log_set_count_outputs(const VadmLogSet *set);
 

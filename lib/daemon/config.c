@@ -257,9 +257,12 @@ vadm_config_copy(const VadmConfig *config)
     return copy;
 }
 
+/* What does not parse stays as it is: nothing equals it. */
 static void
 vadm_config_replace_text(char **text, char *other)
 {
+    if (!other)
+        return;
     g_free(*text);
     *text = other;
 }
@@ -273,9 +276,11 @@ vadm_config_copy_plain(const VadmConfig *config)
     g_clear_pointer(&copy->base, vadm_config_unref);
     g_clear_pointer(&copy->rollback_to, vadm_config_unref);
     g_clear_pointer(&copy->log_set, vadm_log_set_unref);
-    vadm_config_replace_text(&copy->log_filters, vadm_log_canonical_filters(copy->log_filters));
-    vadm_config_replace_text(&copy->log_outputs, vadm_log_canonical_outputs(
-                                                     copy->log_outputs, copy->log_default_outputs));
+    vadm_config_replace_text(&copy->log_filters,
+                             vadm_log_normalise_filters(copy->log_filters, NULL));
+    vadm_config_replace_text(
+        &copy->log_outputs,
+        vadm_log_normalise_outputs(copy->log_outputs, copy->log_default_outputs, NULL));
     return copy;
 }
 
