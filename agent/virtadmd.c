@@ -25,13 +25,13 @@
 #include "agent/source-local.h"
 #include "daemon/daemon.h"
 #include "daemon/relay.h"
-#include "daemon/store.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/virtadm/virtadmd.conf"
 
-/* How long the end of the process waits for the snmp thread (a stopped master agent blocks it)
- * and for the writers of the log, microseconds. */
+/* How long the end of the process waits for the snmp thread (a stopped master agent blocks it),
+ * for what is being stored, and for the writers of the log, microseconds. */
 #define SNMP_STOP_TIMEOUT (1500 * G_TIME_SPAN_MILLISECOND)
+#define SAVE_STOP_TIMEOUT (1500 * G_TIME_SPAN_MILLISECOND)
 #define LOG_DRAIN_TIMEOUT G_TIME_SPAN_SECOND
 
 enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
@@ -158,10 +158,11 @@ program_start(Program *program, VadmConfig *config, VadmConfig *file, GError **e
     if (!program_start_log(program, config, error))
         return FALSE;
     vadm_descriptors_raise(config);
+    if (!config->file)
+        config->file = vadm_config_copy_plain(file);
     program->daemon = vadm_daemon_new(config, program->log, NULL, &hooks, error);
     if (!program->daemon)
         return FALSE;
-    vadm_store_set_file(vadm_daemon_get_store(program->daemon), file);
     if (!vadm_daemon_listen(program->daemon, error))
         return FALSE;
     return program_start_snmp(program, config, error);
@@ -179,6 +180,10 @@ program_stop(Program *program)
 
     if (program->snmp && !vadm_snmp_thread_stop(program->snmp, SNMP_STOP_TIMEOUT)) {
         VADM_WARN("the snmp thread does not end (master agent stopped?): left behind");
+        clean = FALSE;
+    }
+    if (clean && !vadm_daemon_stop_saving(program->daemon, SAVE_STOP_TIMEOUT)) {
+        VADM_WARN("the disk does not take the configuration in time: left behind");
         clean = FALSE;
     }
     VADM_INFO("ending");

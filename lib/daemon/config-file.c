@@ -7,9 +7,6 @@
 
 #include "daemon/config-private.h"
 
-/* Nobody's configuration is larger; what is, is not one. */
-#define VADM_CONFIG_FILE_MAX (1024u * 1024)
-
 typedef struct {
     const char *path;
     GKeyFile *file;
@@ -153,8 +150,7 @@ vadm_config_parse_file(const char *path, GError **error)
     return g_steal_pointer(&file);
 }
 
-/* Returns: VADM_GROUP_LAST for a group that does not exist. */
-static VadmConfigGroup
+VadmConfigGroup
 vadm_config_which_group(const char *name)
 {
     if (g_str_has_prefix(name, VADM_SERVER_GROUP_PREFIX))
