@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Readers that fetch two servers and the logging in one GET, while SETs and the admin program
-change all of them: each answer is one configuration, whole."""
+"""Readers that fetch two servers and the logging in one GET, while SETs, the admin program and
+reloads change all of them: each answer is one configuration, whole."""
 
 import itertools
 import multiprocessing
 import os
+import signal
 import struct
 import threading
 import time
@@ -20,6 +21,7 @@ READERS, WINDOW = 2, 12
 GAUGE = 0x42
 SET_CLIENT_LIMITS = 13
 UNAVAILABLE = 13  # resourceUnavailable: another change is under way
+NON_VOLATILE = 3
 
 PER_SERVER = ("WorkersMax", "ClientsMax", "ClientsUnauthMax", "ClientRequestsMax")
 CHANGED = [oid("lvaServer" + column, server) for column in PER_SERVER for server in (1, 2)] + \
@@ -35,8 +37,8 @@ def numbers(turn):
 
 
 def whole(values):
-    """Invariants between objects of both servers and the logging that SETs alone change, and
-    within each server where both kinds of writers do."""
+    """Invariants between objects of both servers and the logging that SETs and reloads change,
+    and within each server where the admin program does, too."""
     asked = numbers(values[0] - 40)
     return all(values[i] == asked[i] for i in (0, 1, 6, 7, 8, 9)) and \
         values[2] - values[4] == 9 and values[3] - values[5] == 50
@@ -113,9 +115,10 @@ class Torn(unittest.TestCase):
         self.place = harness.Place()
         self.addCleanup(self.place.close)
         self.snmpd = harness.Snmpd(self.place)
-        self.daemon = harness.Virtadmd(self.place, snmpd=self.snmpd)
+        self.daemon = harness.Virtadmd(self.place, snmpd=self.snmpd, log="#log", server="#2",
+                                       admin="#1")
         self.over, self.faults = threading.Event(), []
-        self.done = {"SETs": 0, "RPCs": 0, "refused": 0}
+        self.done = {"SETs": 0, "RPCs": 0, "reloads": 0, "refused": 0}
 
     def managers(self):
         session = ber.Session(self.snmpd.port)
@@ -142,6 +145,27 @@ class Torn(unittest.TestCase):
                     raise AssertionError(f"admin: {reply and harness.error_of(reply)}")
                 self.done["RPCs"] += 1
 
+    def reloads(self):
+        """Each of the file's values differs from the one before, or what was set would stay."""
+        session, percent = ber.Session(self.snmpd.port), oid("lvaServerClientsHighPercent", 2)
+        for turn in itertools.count(1):
+            asked = numbers(11 * turn % 699)
+            text = self.daemon.text.replace("#log", f"level = {asked[8]}\n"
+                                            f"filters = {asked[9].decode()}")
+            for server in 1, 2:
+                text = text.replace(f"#{server}\n", f"max_workers = {asked[server - 1]}\n"
+                                    f"max_client_requests = {asked[server + 5]}\n")
+            text = text.replace("[server libvirtd]\n", "[server libvirtd]\n"
+                                f"clients_high_percent = {turn % 100}\n")
+            self.place.write("next.conf", text)
+            os.replace(self.place.path("next.conf"), self.daemon.conf)
+            self.daemon.process.kill(signal.SIGHUP)
+            while int.from_bytes(session.get(percent)[2][0][2], "big") != turn % 100:
+                if self.over.is_set():
+                    return
+                time.sleep(0.01)
+            self.done["reloads"] += 1
+
     def start(self, writer):
         def run():
             try:
@@ -153,12 +177,12 @@ class Torn(unittest.TestCase):
         return thread
 
     def changes(self):
-        return self.done["SETs"] + self.done["RPCs"]
+        return self.done["SETs"] + self.done["RPCs"] + self.done["reloads"]
 
     def generation(self):
         return self.snmpd.get1("lvaConfigGeneration")
 
-    def test_no_torn_read(self):
+    def run_all(self, reads, changes):
         session = ber.Session(self.snmpd.port)
         self.assertEqual(session.request(ber.SET, CHANGED, encode(numbers(0)))[:2], (0, 0))
         first = self.generation()
@@ -166,14 +190,14 @@ class Torn(unittest.TestCase):
         began = time.monotonic()
         for reader in readers:
             reader.start()
-        self.addCleanup(lambda: [reader.kill() for reader in readers])
-        writers = [self.start(self.managers), self.start(self.administrators)]
+            self.addCleanup(reader.kill)
+        writers = [self.start(writer) for writer in
+                   (self.managers, self.administrators, self.reloads)]
 
         def enough():
             alive = all(reader.is_alive() for reader in readers) and not self.faults
-            return not alive or (sum(reader.count.value for reader in readers) >= READS and
-                                 self.done["SETs"] >= CHANGES // 2 and
-                                 self.done["RPCs"] >= CHANGES // 2)
+            return not alive or (sum(reader.count.value for reader in readers) >= reads and
+                                 min(self.done["SETs"], self.done["RPCs"]) >= changes // 2)
         harness.wait_for(enough, lambda: f"{[r.count.value for r in readers]}, {self.done}", 300)
         for reader in readers:
             reader.over.set()
@@ -184,22 +208,36 @@ class Torn(unittest.TestCase):
             writer.join(harness.PATIENCE)
         self.assertEqual(self.faults, [])
         self.assertNotIn(None, results, "a reader ended")
+        seen = self.merge(results)
+        count = sum(reader.count.value for reader in readers)
+        print(f"\n   {count} reads of {len(READ)} objects, {len(seen)} configurations seen of "
+              f"{self.changes()} changes {self.done}, {time.monotonic() - began:.0f} s", end="",
+              flush=True)
+        # none got lost, the last reload may not have been seen, and the reads came in between
+        self.assertIn(self.generation() - first - self.changes(), (0, 1))
+        self.assertGreaterEqual(count, reads)
+        self.assertGreaterEqual(self.changes(), changes)
+        self.assertGreater(len(seen), changes // 10)
+        self.assertLessEqual({2, 3}, {values[11] for values in seen.values()})
+
+    def merge(self, results):
+        """No reader has seen a torn one, nor two of them different ones of one generation."""
         seen = {}
         for torn, count, known, failed in results:
             self.assertEqual(failed, [])
             self.assertEqual(torn, [], f"{count} torn reads")
             for generation, values in known.items():
                 self.assertEqual(seen.setdefault(generation, values), values)
-        reads = sum(reader.count.value for reader in readers)
-        print(f"\n   {reads} reads of {len(READ)} objects, {len(seen)} configurations seen of "
-              f"{self.changes()} changes {self.done}, {time.monotonic() - began:.0f} s", end="",
-              flush=True)
-        # none got lost, and the reads came in between them
-        self.assertEqual(self.generation(), first + self.changes())
-        self.assertGreaterEqual(reads, READS)
-        self.assertGreaterEqual(self.changes(), CHANGES)
-        self.assertGreater(len(seen), CHANGES // 10)
-        self.assertEqual({values[11] for values in seen.values()}, {2, 3})
+        return seen
+
+    def test_no_torn_read(self):
+        self.run_all(READS, CHANGES)
+
+    def test_while_changes_are_kept(self):
+        """Each change is committed by the thread that waits for the disk."""
+        status, text = self.snmpd.set((oid("lvaConfigStorage"), "i", NON_VOLATILE))
+        self.assertEqual(status, 0, text)
+        self.run_all(READS // 5, CHANGES // 10)
 
 
 if __name__ == "__main__":
