@@ -118,9 +118,29 @@ VadmServerConfig *vadm_config_find_server_index(const VadmConfig *config, guint3
  */
 VadmConfig *vadm_config_load(const char *path, GError **error);
 
+/** vadm_config_load_traced: vadm_config_load() that also puts "file" into @origins for each key
+ * that the file has. */
+VadmConfig *vadm_config_load_traced(const char *path, GHashTable *origins, GError **error);
+
+/** vadm_config_origins_new: Returns: (transfer full): "[GROUP] KEY" -> text for people that says
+ * where the value comes from, both owned by the table. A key that is not in it has its default. */
+GHashTable *vadm_config_origins_new(void);
+/** vadm_config_set_origin: @origins: (nullable): nothing is done then */
+void vadm_config_set_origin(GHashTable *origins, const char *group, const char *key,
+                            const char *origin);
+
 /** vadm_config_to_text: Returns: (transfer full): the configuration in the file's form, every
- * key with its effective value (--print-config). */
+ * key with its effective value. */
 char *vadm_config_to_text(const VadmConfig *config);
+/**
+ * vadm_config_to_traced_text:
+ * @comment: what the first lines say; lines are separated by newlines
+ *
+ * The same (--print-config) with a line above each key that says where its value comes from.
+ * Loads as a configuration file, too. Returns: (transfer full)
+ */
+char *vadm_config_to_traced_text(const VadmConfig *config, GHashTable *origins,
+                                 const char *comment);
 
 /**
  * vadm_config_validate:

@@ -22,16 +22,23 @@ vadm_store_normalise(VadmConfig *config)
     config->log_outputs = g_strdup(vadm_log_set_get_outputs(config->log_set));
 }
 
+static void
+vadm_store_make_plain(VadmConfig **which, const VadmConfig *itself)
+{
+    VadmConfig *plain = vadm_config_copy_plain(*which ? *which : itself);
+
+    vadm_config_unref(*which);
+    *which = plain;
+}
+
 void
 vadm_store_init(VadmStore *store, VadmConfig *config)
 {
     *store = (VadmStore){.config = vadm_config_ref(config)};
     vadm_mutex_init(&store->lock);
     vadm_cond_init(&store->released);
-    if (!config->file)
-        config->file = vadm_config_copy_plain(config);
-    if (!config->base)
-        config->base = vadm_config_copy_plain(config);
+    vadm_store_make_plain(&config->file, config);
+    vadm_store_make_plain(&config->base, config);
     vadm_store_normalise(config);
     vadm_store_stamp(store, config, VADM_ORIGIN_STARTUP);
 }
