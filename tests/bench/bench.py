@@ -98,7 +98,7 @@ def processor_time(pid, thread=None):
     return total
 
 
-def sets_through_master(place, snmpd, daemon, rounds, note=""):
+def sets_through_master(place, snmpd, daemon, blocks, note=""):
     """Round trips of the SET and of the null SET by turns, and the processor time of each in the
     thread, or the process, that its handler runs in."""
     null = place.spawn("null", [os.path.join(harness.BUILD, "tests", "bench", "bench-set"), "null",
@@ -107,12 +107,12 @@ def sets_through_master(place, snmpd, daemon, rounds, note=""):
     for varbinds in (1, 3, 10):
         before = processor_time(null.pid), processor_time(daemon.process.pid, "snmp")
         out = program("bench-set", "run", f"127.0.0.1:{snmpd.port}", harness.WRITE, varbinds,
-                      rounds)[0]
+                      blocks)[0]
         after = processor_time(null.pid), processor_time(daemon.process.pid, "snmp")
         for line in out.splitlines():
             name, *figures = line.split()
             say(f"{varbinds} varbind(s){note}, {name}", *figures)
-        spent = [(end - start) / rounds / 1000 for start, end in zip(before, after)]
+        spent = [(end - start) / blocks / 1e5 for start, end in zip(before, after)]
         say(f"{varbinds} varbind(s){note}, cpu_us", *(f"{each:.1f}" for each in spent),
             f"{spent[1] / spent[0]:.2f}")
     null.end()
@@ -120,15 +120,15 @@ def sets_through_master(place, snmpd, daemon, rounds, note=""):
 
 def sets():
     """A SET through the master next to one that a subagent takes and forgets; in the handler."""
-    rounds = int(1000 * SCALE)
+    blocks = max(1, int(10 * SCALE))
     say("", "null", "set", "ratio")
     with harness.Place() as place:
         snmpd = harness.Snmpd(place)
         daemon = harness.Virtadmd(place, None, snmpd)
-        sets_through_master(place, snmpd, daemon, rounds)
+        sets_through_master(place, snmpd, daemon, blocks)
         storage = (harness.oid("lvaConfigStorage"), "i", 3)  # nonVolatile
         if snmpd.set(storage)[0] == 0:
-            sets_through_master(place, snmpd, daemon, rounds, " kept")
+            sets_through_master(place, snmpd, daemon, blocks, " kept")
     for varbinds in (1, 3, 10):
         (null, null_time), (ours, time) = (cost(mode, 10, int(500 * SCALE), varbinds)
                                            for mode in ("nullset", "set"))
