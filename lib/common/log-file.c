@@ -153,6 +153,7 @@ vadm_log_file_check_entry(int dirfd, const char *name, const char *path, GError 
     return FALSE;
 }
 
+/* What is open already is what lies there now. */
 static gboolean
 vadm_log_file_check_same(int dirfd, const char *name, const char *path, const VadmLogFileId *id,
                          GError **error)
