@@ -59,24 +59,23 @@ static const char *const letter_names[LETTERS] = {
 
 typedef struct {
     guint letters; /* how many of them */
-    guint length;  /* at most */
     gboolean defer[FAKE_PHASES];
     int fail_prepare, fail_commit;
 } Orders;
 
-/* The first five letters where the source completes at once: without what cannot happen then. */
+/* COMPLETION letters where the source completes at once: without what cannot happen then. */
 static const Orders orders[] = {
-    {COMPLETION, ORDERS_MAX, {FALSE, FALSE, FALSE}, 0, 0},
-    {LETTERS, ORDERS_MAX, {TRUE, TRUE, TRUE}, 0, 0},
-    {LETTERS, 4, {TRUE, FALSE, FALSE}, 0, 0},
-    {LETTERS, 4, {FALSE, TRUE, FALSE}, 0, 0},
-    {LETTERS, 4, {FALSE, FALSE, TRUE}, 0, 0},
-    {LETTERS, 4, {TRUE, TRUE, FALSE}, 0, 0},
-    {LETTERS, 4, {FALSE, TRUE, TRUE}, 0, 0},
-    {LETTERS, 4, {TRUE, FALSE, TRUE}, 0, 0},
-    {LETTERS, 4, {TRUE, TRUE, TRUE}, VADM_ERROR_BUSY, 0},
-    {LETTERS, 4, {TRUE, TRUE, TRUE}, 0, VADM_ERROR_SYSTEM},
-    {COMPLETION, 4, {FALSE, FALSE, FALSE}, 0, VADM_ERROR_SYSTEM},
+    {COMPLETION, {FALSE, FALSE, FALSE}, 0, 0},
+    {LETTERS, {TRUE, TRUE, TRUE}, 0, 0},
+    {LETTERS, {TRUE, FALSE, FALSE}, 0, 0},
+    {LETTERS, {FALSE, TRUE, FALSE}, 0, 0},
+    {LETTERS, {FALSE, FALSE, TRUE}, 0, 0},
+    {LETTERS, {TRUE, TRUE, FALSE}, 0, 0},
+    {LETTERS, {FALSE, TRUE, TRUE}, 0, 0},
+    {LETTERS, {TRUE, FALSE, TRUE}, 0, 0},
+    {LETTERS, {TRUE, TRUE, TRUE}, VADM_ERROR_BUSY, 0},
+    {LETTERS, {TRUE, TRUE, TRUE}, 0, VADM_ERROR_SYSTEM},
+    {COMPLETION, {FALSE, FALSE, FALSE}, 0, VADM_ERROR_SYSTEM},
 };
 
 /* In force before, after the first, after the second transaction: in the source, in the agent. */
@@ -226,7 +225,7 @@ START_TEST(test_orders)
     Order order;
 
     order_init(&order, what);
-    for (order.n = 1; order.n <= what->length; order.n++) {
+    for (order.n = 1; order.n <= ORDERS_MAX; order.n++) {
         do
             order_run(&order);
         while (order_step(&order, what->letters));
