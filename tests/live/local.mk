@@ -6,3 +6,10 @@ EXTRA_DIST += quickstart run-tests .ci/run .ci/setup.sh \
 	tests/live/test_snmp.py tests/live/test_soak.py tests/live/test_start.py \
 	tests/live/test_storm.py \
 	tests/live/virt_admin_compare.py
+
+# The other subagent of the transactions' tests. Built with all the rest, as the live tests take what
+# 'make' made.
+noinst_PROGRAMS += tests/live/tools/subagent
+tests_live_tools_subagent_SOURCES = tests/live/tools/subagent.c
+tests_live_tools_subagent_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
+tests_live_tools_subagent_LDADD = $(NETSNMP_LIBS) $(GLIB_LIBS)
