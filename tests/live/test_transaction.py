@@ -37,7 +37,7 @@ class Two(unittest.TestCase):
         cls.other = Subagent(cls.place, cls.snmpd)
 
     def setUp(self):
-        self.daemon = harness.Virtadmd(self.place, snmpd=self.snmpd)
+        self.daemon = harness.Virtadmd(self.place, snmpd=self.snmpd, log="level = 2")
         self.addCleanup(lambda: self.daemon.process.end())
         self.session = ber.Session(self.snmpd.port, timeout=harness.PATIENCE)
         self.addCleanup(self.session.close)
