@@ -5,9 +5,10 @@
  *   subagent MASTER OID...
  *
  * Serves one writable INTEGER at each OID (the instance's, with the .0), all 0 at the start. The
- * value that is written says what happens: 0, all goes well; else 10 * phase + fault, phase and fault
- * by the numbers of the enumerations below. Prints a line "PHASE OID VALUE" for each phase of each
- * varbind when it begins, which makes it the clock of a test: one that waits does so until SIGUSR1.
+ * value that is written says what happens: 0, all goes well; else 10 * phase + fault, phase and
+ * fault by the numbers of the enumerations below. Prints a line "PHASE OID VALUE" for each phase of
+ * each varbind when it begins, which makes it the clock of a test: one that waits does so until
+ * SIGUSR1.
  */
 #include <signal.h>
 #include <stdio.h>
