@@ -111,6 +111,14 @@ const char *vadm_log_set_get_filters(const VadmLogSet *set);
 /** Outputs in the form that was understood: paths absolute, a destination that was named twice
  * once, joined by single spaces. */
 const char *vadm_log_set_get_outputs(const VadmLogSet *set);
+/**
+ * vadm_log_normalise_filters, vadm_log_normalise_outputs: the form in which a set with these
+ * texts would give them, without making one: nothing is opened. Two texts that mean the same have
+ * the same one. Parameters and errors (VADM_ERROR_INVALID_VALUE) as of vadm_log_set_new().
+ * Any thread. Returns: (transfer full) (nullable)
+ */
+char *vadm_log_normalise_filters(const char *filters, GError **error);
+char *vadm_log_normalise_outputs(const char *outputs, const char *default_outputs, GError **error);
 guint vadm_log_set_count_filters(const VadmLogSet *set);
 guint vadm_log_set_count_outputs(const VadmLogSet *set);
 
