@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 EXTRA_DIST += quickstart run-tests .ci/run .ci/setup.sh \
 	tests/live/agentx.py tests/live/ber.py tests/live/harness.py tests/live/quickstart.py tests/live/run.py \
-	tests/live/test_life.py tests/live/test_limits.py \
+	tests/live/test_confirm.py tests/live/test_life.py tests/live/test_limits.py \
 	tests/live/test_master.py tests/live/test_outputs.py tests/live/test_phases.py \
 	tests/live/test_relay.py \
 	tests/live/test_refused.py tests/live/test_snmp.py tests/live/test_soak.py \
