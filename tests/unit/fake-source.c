@@ -244,7 +244,7 @@ fake_call(FakeSource *fake, const FakeCall *call)
     }
     g_queue_push_tail(&fake->pending, g_memdup2(call, sizeof(*call)));
     if (fake->deferred)
-        fake->deferred(fake);
+        fake->deferred(fake, call->phase);
 }
 
 gboolean

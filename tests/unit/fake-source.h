@@ -32,8 +32,9 @@ struct _FakeSource {
     /* what the next phases do; 0: they succeed (VADM_ERROR_INTERNAL cannot be made) */
     int fail_prepare, fail_commit, fail_undo; /* VadmErrorCode */
     guint fail_tag;
-    gboolean defer[FAKE_PHASES];        /* it completes later: fake_source_complete() */
-    void (*deferred)(FakeSource *fake); /* (nullable): told of each call that does */
+    gboolean defer[FAKE_PHASES]; /* it completes later: fake_source_complete() */
+    /* (nullable): told of each call that does */
+    void (*deferred)(FakeSource *fake, FakePhase phase);
 
     guint views_open;
     guint prepared, committed, undone, finished, aborted; /* how often */
