@@ -109,6 +109,23 @@ class Phases(unittest.TestCase):
                         self.one(phases, at_once)
         self.assertEqual(self.daemon.stop(), 0)
 
+    def test_session_dies_with_phases_under_way(self):
+        """Phases and the end of the session at once: the agent comes back, in one of the two
+        states, and the token is free."""
+        for phases in ((TESTSET,), (TESTSET, COMMITSET), (TESTSET, COMMITSET, UNDOSET),
+                       (TESTSET, COMMITSET, CLEANUPSET), (TESTSET, CLEANUPSET)):
+            with self.subTest("".join(NAMES[phase] for phase in phases)):
+                self.set(3, "")
+                self.transaction += 1
+                self.master.send(self.transaction, *phases, payload=self.payload(4, "4:new"))
+                self.master.drop()
+                harness.wait_for(lambda: self.master.peer is None, "the end of the session")
+                self.master.wait_for_agent()
+                level, filters = self.seen()
+                self.assertIn((level, "new" in filters), ((3, False), (4, True)))
+                self.set(3, "")
+        self.assertEqual(self.daemon.stop(), 0)
+
     def test_late_phases_of_a_dead_session(self):
         """A session dies with a transaction in each state; the next one uses its number again."""
         for phases, level in (((TESTSET,), 3), ((TESTSET, COMMITSET), 4)):
