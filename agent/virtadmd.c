@@ -25,14 +25,15 @@
 #include "agent/source-local.h"
 #include "daemon/daemon.h"
 #include "daemon/relay.h"
+#include "daemon/state-file.h"
 #include "daemon/state.h"
-#include "daemon/store.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/virtadm/virtadmd.conf"
 
-/* How long the end of the process waits for the snmp thread (a stopped master agent blocks it)
- * and for the writers of the log, microseconds. */
+/* How long the end of the process waits for the snmp thread (a stopped master agent blocks it),
+ * for what is being stored, and for the writers of the log, microseconds. */
 #define SNMP_STOP_TIMEOUT (1500 * G_TIME_SPAN_MILLISECOND)
+#define SAVE_STOP_TIMEOUT (1500 * G_TIME_SPAN_MILLISECOND)
 #define LOG_DRAIN_TIMEOUT G_TIME_SPAN_SECOND
 
 enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
@@ -149,10 +150,8 @@ program_start_snmp(Program *program, const VadmConfig *config, GError **error)
     return program->snmp != NULL;
 }
 
-/* @file: what the file says, without what environment and options put over it: a reload compares
- * with it, so that those stay in force until the file changes. */
 static gboolean
-program_start(Program *program, VadmConfig *config, VadmConfig *file, GError **error)
+program_start(Program *program, VadmConfig *config, GError **error)
 {
     VadmDaemonHooks hooks = {
         .make_program = program_make,
@@ -166,7 +165,6 @@ program_start(Program *program, VadmConfig *config, VadmConfig *file, GError **e
     program->daemon = vadm_daemon_new(config, program->log, NULL, &hooks, error);
     if (!program->daemon)
         return FALSE;
-    vadm_store_set_file(vadm_daemon_get_store(program->daemon), file);
     if (!vadm_daemon_listen(program->daemon, error))
         return FALSE;
     return program_start_snmp(program, config, error);
@@ -186,6 +184,10 @@ program_stop(Program *program)
         VADM_WARN("the snmp thread does not end (master agent stopped?): left behind");
         clean = FALSE;
     }
+    if (clean && !vadm_daemon_stop_saving(program->daemon, SAVE_STOP_TIMEOUT)) {
+        VADM_WARN("the disk does not take the configuration in time: left behind");
+        clean = FALSE;
+    }
     VADM_INFO("ending");
     if (clean) {
         g_clear_pointer(&program->source, vadm_source_local_free);
@@ -200,7 +202,7 @@ program_stop(Program *program)
 }
 
 static int
-program_run(Program *program, VadmConfig *config, VadmConfig *file)
+program_run(Program *program, VadmConfig *config)
 {
     g_autoptr(GError) error = NULL;
 
@@ -210,7 +212,7 @@ program_run(Program *program, VadmConfig *config, VadmConfig *file)
      * runs, so that they are unlinked. */
     g_unix_signal_add(SIGTERM, program_terminate, program);
     g_unix_signal_add(SIGINT, program_terminate, program);
-    if (!program_start(program, config, file, &error)) {
+    if (!program_start(program, config, &error)) {
         fprintf(stderr, "virtadmd: %s\n", error->message);
         VADM_ERR("%s", error->message);
         vadm_log_flush(program->log, LOG_DRAIN_TIMEOUT);
@@ -261,6 +263,7 @@ typedef struct {
     VadmConfig *config; /* with its file and base */
     char *state_path;
     VadmStateResult state;
+    char *stored; /* what the state file has to say from now on; NULL: nothing */
     GHashTable *origins;
 } Startup;
 
@@ -269,6 +272,7 @@ startup_clear(Startup *startup)
 {
     vadm_config_unref(startup->config);
     g_free(startup->state_path);
+    g_free(startup->stored);
     g_clear_pointer(&startup->origins, g_hash_table_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Startup, startup_clear)
@@ -304,10 +308,14 @@ startup_load(Startup *startup, const Options *options, GPtrArray *warnings, GErr
     base = vadm_config_copy(file);
     startup->config = vadm_config_copy(file);
     startup_load_state(startup, warnings);
+    startup->config->file = vadm_config_ref(file);
+    startup->config->base = vadm_config_ref(file);
+    if (startup->state == VADM_STATE_APPLIED)
+        startup->stored = vadm_state_to_text(startup->config);
     if (!vadm_log_options_apply(base, options->log_level, NULL, error) ||
         !vadm_log_options_apply(startup->config, options->log_level, startup->origins, error))
         return FALSE;
-    startup->config->file = g_steal_pointer(&file);
+    vadm_config_unref(startup->config->base);
     startup->config->base = g_steal_pointer(&base);
     return TRUE;
 }
@@ -353,12 +361,35 @@ startup_check(const Startup *startup, VadmLog *log, GPtrArray *warnings)
     return STATUS_OK;
 }
 
+/* What the file has won over must not come back when somebody edits the file once more. */
+static void
+startup_refresh_state(const Startup *startup, GPtrArray *warnings)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    VadmStateFile *file;
+
+    if (!startup->stored || (g_file_get_contents(startup->state_path, &text, NULL, NULL) &&
+                             g_str_equal(text, startup->stored)))
+        return;
+    file = vadm_state_file_prepare(startup->state_path, startup->stored, &error);
+    if (file && vadm_state_file_commit(file, &error)) {
+        vadm_state_file_finish(file);
+        return;
+    }
+    vadm_state_file_abort(file);
+    g_ptr_array_add(warnings, g_strdup_printf("state file %s: what is not used any more stays in "
+                                              "it: %s",
+                                              startup->state_path, error->message));
+}
+
 static int
 startup_run(Program *program, const Startup *startup)
 {
+    startup_refresh_state(startup, program->warnings);
     if (startup->state == VADM_STATE_DAMAGED)
         g_ptr_array_add(program->warnings, vadm_state_set_aside(startup->state_path));
-    return program_run(program, startup->config, startup->config->file);
+    return program_run(program, startup->config);
 }
 
 static int
