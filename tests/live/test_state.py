@@ -2,12 +2,15 @@
 """The state file: saves that are killed or refused at every system call, and what virtadmd makes
 of a file at its start."""
 
+import hashlib
 import os
 import re
+import signal
 import subprocess
 import unittest
 
 import harness
+from harness import oid
 
 TOOL = os.path.join(harness.BUILD, "tests", "live", "tools", "state-save")
 # LeakSanitizer cannot work beside strace.
@@ -199,3 +202,208 @@ class Crash(unittest.TestCase):
                 self.assertEqual(os.listdir(self.dir), ["virtadmd.state"])
                 if status != DONE:
                     self.assertRegex(err, f"state file: cannot .*{re.escape(self.dir)}.*: ")
+
+
+class Restart(unittest.TestCase):
+    """What virtadmd makes of a state file."""
+
+    def setUp(self):
+        self.place = harness.Place()
+        self.addCleanup(self.place.close)
+        self.dir = self.place.path("state")
+        os.mkdir(self.dir, 0o700)
+        self.path = os.path.join(self.dir, "virtadmd.state")
+
+    def write_state(self, text=""):
+        body = "[state]\nversion=1\nstorage=nonVolatile\n" + text
+        self.write_raw(f"# sha256 {hashlib.sha256(body.encode()).hexdigest()}\n{body}")
+
+    def write_raw(self, text):
+        with open(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w",
+                  encoding="utf-8") as file:
+            file.write(text)
+
+    def restart(self, daemon, text=None):
+        """Without a chance to save anything at the end."""
+        daemon.process.kill(signal.SIGKILL)
+        daemon.process.wait()
+        if text is not None:
+            self.place.write("virtadmd.conf", text)
+        daemon.start()
+
+    def workers_max(self, daemon):
+        out = daemon.virt_admin("server-threadpool-info", "libvirtd")[1]
+        return int(re.search(r"maxWorkers\s*:\s*(\d+)", out)[1])
+
+    def filters(self, daemon):
+        return daemon.virt_admin("daemon-log-filters")[1].partition(":")[2].strip()
+
+    def query(self, daemon, option, *more, env=None):
+        """virtadmd --print-config or --check-config beside it: (values with the comment above
+        them by group and key, the comment on top, stderr)."""
+        status, out, err = harness.run(os.path.join(harness.BUILD, "virtadmd"), "--config",
+                                       daemon.conf, option, *more, env={**os.environ, **(env or {})})
+        self.assertEqual(status, 0, err)
+        group, comment, values, head = None, "", {}, []
+        for line in out.splitlines():
+            if line.startswith("["):
+                group = line[1:-1]
+            elif line.startswith("#") and group:
+                self.assertEqual(comment, "", "two comments")
+                comment = line[2:]
+            elif line.startswith("#"):
+                head.append(line)
+            elif line:
+                key, _, value = line.partition("=")
+                self.assertNotEqual(comment, "", line)
+                values[group, key] = (value, comment)
+                comment = ""
+        return values, "\n".join(head), err
+
+    def test_changes_survive_and_the_edited_file_wins(self):
+        self.write_state()
+        daemon = harness.Virtadmd(self.place, server="min_workers = 4")
+        for command in (("server-threadpool-set", "libvirtd", "--max-workers", "31"),
+                        ("server-clients-set", "libvirtd", "--max-clients", "77"),
+                        ("daemon-log-filters", "4:rpc")):
+            self.assertEqual(daemon.virt_admin(*command)[0], 0)
+        self.restart(daemon)
+        self.assertEqual(self.workers_max(daemon), 31)
+        self.assertEqual(self.filters(daemon), "4:*rpc*")
+        values, head, err = self.query(daemon, "--print-config")
+        self.assertEqual(err, "")
+        self.assertIn("nonVolatile", head)
+        self.assertIn(self.path, head)
+        self.assertEqual(values["server libvirtd", "max_workers"],
+                         ("31", "state file, instead of 20"))
+        self.assertEqual(values["server libvirtd", "max_clients"],
+                         ("77", "state file, instead of 5000"))
+        self.assertEqual(values["server libvirtd", "min_workers"], ("4", "file"))
+        self.assertEqual(values["server libvirtd", "prio_workers"], ("5", "default"))
+        edited = daemon.text.replace("min_workers = 4", "min_workers = 4\nmax_workers = 25")
+        self.restart(daemon, edited)
+        self.assertEqual(self.workers_max(daemon), 25)
+        self.assertEqual(self.filters(daemon), "4:*rpc*")
+        harness.wait_for(lambda: re.search(
+            r"max_workers: the stored value '31' is not used.*'20'.*'25'", daemon.log_text()),
+            "the warning")
+        # it is not stored any more: the old value does not come back with the old file
+        self.restart(daemon, daemon.text)
+        self.assertEqual(self.workers_max(daemon), 20)
+        self.assertEqual(self.filters(daemon), "4:*rpc*")
+
+    def test_damaged_file(self):
+        self.write_state("[server libvirtd]\nmax_workers=31\nmax_workers.file=20\n")
+        with open(self.path, "r+b") as file:
+            file.seek(-5, os.SEEK_END)
+            file.write(b"\0")
+        damaged = contents(self.path)
+        daemon = harness.Virtadmd(self.place)
+        self.assertEqual(self.workers_max(daemon), 20)
+        harness.wait_for(lambda: re.search(
+            r"virtadmd\.state: is damaged.*(\n.*)*virtadmd\.state\.damaged", daemon.log_text()),
+            "the warnings")
+        self.assertEqual(os.listdir(self.dir), ["virtadmd.state.damaged"])
+        self.assertEqual(contents(self.path + ".damaged"), damaged)
+        # looking changes nothing
+        self.write_raw("garbage")
+        for option in "--print-config", "--check-config":
+            _, head, err = self.query(daemon, option)
+            self.assertRegex(err, r"virtadmd\.state: is damaged")
+            if option == "--print-config":
+                self.assertRegex(head, r"volatile(.|\n)*damaged")
+        self.assertEqual(contents(self.path), b"garbage")
+
+    def test_file_of_others(self):
+        self.write_state("[server libvirtd]\nmax_workers=31\nmax_workers.file=20\n")
+        os.chmod(self.path, 0o666)
+        daemon = harness.Virtadmd(self.place)
+        self.assertEqual(self.workers_max(daemon), 20)
+        harness.wait_for(lambda: "virtadmd.state is not used" in daemon.log_text(), "the warning")
+        self.assertEqual(os.listdir(self.dir), ["virtadmd.state"])
+
+    def test_environment_and_options_win(self):
+        self.write_state("[log]\nlevel=1\nlevel.file=3\nfilters=4:a\nfilters.file=\n")
+        daemon = harness.Virtadmd(self.place)
+        self.assertEqual(self.query(daemon, "--print-config")[0]["log", "level"],
+                         ("1", "state file, instead of 3"))
+        env = {"VIRTADM_DEBUG": "2", "VIRTADM_LOG_FILTERS": "3:b"}
+        values = self.query(daemon, "--print-config", env=env)[0]
+        self.assertEqual(values["log", "level"], ("2", "environment VIRTADM_DEBUG"))
+        self.assertEqual(values["log", "filters"], ("3:b", "environment VIRTADM_LOG_FILTERS"))
+        values = self.query(daemon, "--print-config", "--log-level", "4", env=env)[0]
+        self.assertEqual(values["log", "level"], ("4", "option --log-level"))
+
+    def stored_outputs(self, outputs, mark="outputs.guarded=true\n"):
+        logs = self.place.path("log")
+        self.write_state(f"[log]\noutputs={outputs}\n"
+                         f"outputs.file=1:file:{logs}/virtadmd.log\n{mark}")
+
+    def test_stored_outputs(self):
+        stored, victim = self.place.path("log", "stored.log"), self.place.path("victim")
+        self.stored_outputs(f"1:file:{stored}")
+        daemon = harness.Virtadmd(self.place, log="level = 1")
+        harness.wait_for(lambda: "is ready" in (contents(stored) or b"").decode(), "the output")
+        # Whoever may write the folder puts a link there: it leads nowhere
+        daemon.stop()
+        os.unlink(stored)
+        with open(victim, "w", encoding="ascii") as file:
+            file.write("precious")
+        os.symlink(victim, stored)
+        daemon.start()
+        harness.wait_for(lambda: re.search(
+            "stored outputs are not used.*stored.log.*symbolic link", daemon.log_text()),
+            "the warning")
+        self.assertEqual(contents(victim), b"precious")
+        _, _, err = self.query(daemon, "--check-config")
+        self.assertRegex(err, "stored outputs are not used.*symbolic link")
+        self.assertEqual(contents(victim), b"precious")
+
+    def test_stored_outputs_that_cannot_be_opened(self):
+        for outputs, mark in ((f"1:file:{self.place.path('gone', 'x.log')}", ""),
+                              (f"1:file:{self.place.path('x.log')}", "outputs.guarded=true\n")):
+            with self.subTest(mark=mark):
+                self.stored_outputs(outputs, mark)
+                daemon = harness.Virtadmd(self.place)
+                harness.wait_for(lambda: re.search("stored outputs are not used.*x.log",
+                                                   daemon.log_text()), "the warning")
+                self.assertFalse(os.path.exists(self.place.path("x.log")))
+                daemon.stop()
+                os.unlink(os.path.join(daemon.logdir, "virtadmd.log"))
+
+    def test_configured_outputs_that_cannot_be_opened(self):
+        """Those are not covered up by a state file."""
+        self.stored_outputs(f"1:file:{self.place.path('gone', 'x.log')}", "")
+        daemon = harness.Virtadmd(self.place)
+        daemon.stop()
+        bad = self.place.write("bad.conf", daemon.text.replace(
+            f"1:file:{daemon.logdir}/", "1:file:/nonexistent/"))
+        status, _, err = harness.run(os.path.join(harness.BUILD, "virtadmd"), "--config", bad)
+        self.assertEqual(status, 2)
+        self.assertIn("/nonexistent/", err)
+
+    def test_storage_over_snmp(self):
+        snmpd = harness.Snmpd(self.place)
+        daemon = harness.Virtadmd(self.place, snmpd=snmpd)
+        self.assertEqual(snmpd.get1("lvaConfigStorage"), 2)
+        status, err = snmpd.set((oid("lvaConfigStorage"), "i", 3),
+                                (oid("lvaServerWorkersMax", 2), "u", 31),
+                                (oid("lvaNotifyEnable"), "x", "8000"))
+        self.assertEqual(status, 0, err)
+        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
+        self.restart(daemon)
+        self.assertEqual(snmpd.get(*(oid(*name) for name in (
+            ("lvaConfigStorage",), ("lvaServerWorkersMax", 2)))), [3, 31])
+        stored = contents(self.path)
+        self.assertIn(b"enable=clientLimit;\n", stored)
+        # a later change by somebody else is stored, too
+        self.assertEqual(daemon.virt_admin("server-threadpool-set", "libvirtd", "--max-workers",
+                                           "32")[0], 0)
+        self.assertIn(b"max_workers=32\nmax_workers.file=20\n", contents(self.path))
+        status, err = snmpd.set((oid("lvaConfigStorage"), "i", 2))
+        self.assertEqual(status, 0, err)
+        self.assertEqual(os.listdir(self.dir), [])
+        self.assertEqual(self.workers_max(daemon), 32)
+        self.restart(daemon)
+        self.assertEqual(self.workers_max(daemon), 20)
+        self.assertEqual(snmpd.get1("lvaConfigStorage"), 2)
