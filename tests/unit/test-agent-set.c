@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* SET: statuses, what reaches the source, and every order of phases; settings and views. */
+/* SET: statuses, what reaches the source; settings and views. Orders of phases are in
+ * test-agent-phases.c, those that take time in test-agent-delegation.c. */
 #include <string.h>
 
 #include "agent-request.h"
@@ -361,115 +362,6 @@ START_TEST(test_notify_of_source)
 }
 END_TEST
 
-static const int modes[] = {MODE_SET_RESERVE1, MODE_SET_RESERVE2, MODE_SET_ACTION,
-                            MODE_SET_COMMIT,   MODE_SET_UNDO,     MODE_SET_FREE};
-
-/* Every order of up to four phases: the fake source aborts the program on a wrong call; at the
- * end, when the session stops, nothing is open, and the change was applied at most once. */
-START_TEST(test_phase_orders)
-{
-    guint combinations = 6 * 6 * 6 * 6;
-
-    for (guint length = 1; length <= 4; length++) {
-        for (guint c = 0; c < combinations; c++) {
-            guint rest = c;
-            AgentBed own;
-
-            agent_bed_init(&own, TRUE);
-            agent_pdu_clear(&pdu);
-            pdu.transaction = 3;
-            agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-            agent_add_long(&pdu, "1.7.2.0", ASN_UNSIGNED, 77);
-            for (guint i = 0; i < length; i++, rest /= 6)
-                agent_send(&own, &pdu, modes[rest % 6], NULL);
-            vadm_handler_session_stopped(own.handler);
-            ck_assert_uint_eq(own.fake->open, 0);
-            ck_assert_uint_eq(own.fake->in_force, 0);
-            ck_assert_uint_le(own.fake->committed, 1);
-            ck_assert_uint_eq(own.fake->committed, own.fake->finished + own.fake->undone);
-            ck_assert_uint_eq(vadm_settings_get(own.settings).notify_min_interval,
-                              own.fake->finished ? 77 : 5);
-            agent_bed_clear(&own);
-        }
-    }
-}
-END_TEST
-
-START_TEST(test_repeated_reserve)
-{
-    agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    ck_assert_int_eq(test_set(NULL), 0);
-    ck_assert_int_eq(test_set(NULL), 0);
-    ck_assert_int_eq(test_set(NULL), 0);
-    ck_assert_uint_eq(bed.fake->prepared, 1);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_FREE, NULL), 0);
-    ck_assert_uint_eq(bed.fake->aborted, 1);
-}
-END_TEST
-
-START_TEST(test_orphans)
-{
-    agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    /* prepared, then another transaction */
-    ck_assert_int_eq(test_set(NULL), 0);
-    pdu.transaction = 8;
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_RESERVE1, NULL), 0);
-    ck_assert_uint_eq(bed.fake->aborted, 1);
-    /* committed, then another transaction: it stays */
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_RESERVE2, NULL), 0);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), 0);
-    pdu.transaction = 9;
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_RESERVE1, NULL), 0);
-    ck_assert_uint_eq(bed.fake->finished, 1);
-    /* phases of what is settled do nothing */
-    pdu.transaction = 8;
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_UNDO, NULL), 0);
-    ck_assert_uint_eq(bed.fake->undone, 0);
-    /* the session ends: the same transaction id of the next one is another transaction */
-    pdu.transaction = 9;
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_RESERVE2, NULL), 0);
-    vadm_handler_session_stopped(bed.handler);
-    vadm_handler_session_started(bed.handler);
-    ck_assert_uint_eq(bed.fake->aborted, 2);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), SNMP_ERR_COMMITFAILED);
-}
-END_TEST
-
-START_TEST(test_orphan_timer)
-{
-    gint64 now = g_get_monotonic_time();
-
-    agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    ck_assert_int_eq(test_set(NULL), 0);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), 0);
-    ck_assert(vadm_handler_expire(bed.handler, now + VADM_SET_ORPHAN_US / 2));
-    ck_assert_uint_eq(bed.fake->finished, 0);
-    ck_assert(!vadm_handler_expire(bed.handler, now + 2 * VADM_SET_ORPHAN_US));
-    ck_assert_uint_eq(bed.fake->finished, 1);
-}
-END_TEST
-
-/* A source that completes later than at once is given up, and settles when it does. */
-START_TEST(test_late_completion)
-{
-    agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    bed.fake->hold = TRUE;
-    ck_assert_int_eq(test_set(NULL), SNMP_ERR_RESOURCEUNAVAILABLE);
-    fake_source_release(bed.fake);
-    ck_assert_uint_eq(bed.fake->aborted, 1);
-
-    pdu.transaction++;
-    ck_assert_int_eq(test_set(NULL), 0);
-    bed.fake->hold = TRUE;
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), SNMP_ERR_COMMITFAILED);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_UNDO, NULL), 0);
-    fake_source_release(bed.fake);
-    ck_assert_uint_eq(bed.fake->undone, 1);
-    ck_assert_uint_eq(bed.fake->aborted, 2);
-    ck_assert_uint_eq(bed.fake->in_force, 0);
-}
-END_TEST
-
 START_TEST(test_last_error_cut)
 {
     GString *text = g_string_new("x");
@@ -564,11 +456,6 @@ main(void)
     tcase_add_test(tests, test_lock_undone);
     tcase_add_test(tests, test_notify_bits);
     tcase_add_test(tests, test_notify_of_source);
-    tcase_add_test(tests, test_phase_orders);
-    tcase_add_test(tests, test_repeated_reserve);
-    tcase_add_test(tests, test_orphans);
-    tcase_add_test(tests, test_orphan_timer);
-    tcase_add_test(tests, test_late_completion);
     tcase_add_test(tests, test_last_error_cut);
     tcase_add_test(tests, test_last_error_printable);
     tcase_add_test(tests, test_lock_wraps);
