@@ -291,24 +291,36 @@ vadm_state_file_read(const char *path, GError **error)
     return text;
 }
 
-/* A second name for the old file. Where the file system has no hard links, or the kernel lets
- * only the owner make one, a copy does. */
+/* A second file with what the old one says. */
+static gboolean
+vadm_state_file_copy(VadmStateFile *file, GError **error)
+{
+    g_autoptr(GError) failed = NULL;
+    g_autoptr(GString) text =
+        vadm_state_read_at(file->dirfd, file->name, file->path, FALSE, &failed);
+
+    if (!text && vadm_error_get_errno(failed) == ENOENT)
+        return TRUE;
+    if (!text) {
+        g_propagate_error(error, g_steal_pointer(&failed));
+        return FALSE;
+    }
+    file->has_old =
+        vadm_state_file_write(file, file->old_name, ".old", text->str, text->len, error);
+    return file->has_old;
+}
+
+/* A second name for the old file, or a copy where the file system has no hard links, or the
+ * kernel lets only the owner make one. */
 static gboolean
 vadm_state_file_keep(VadmStateFile *file, GError **error)
 {
-    g_autoptr(GString) text = NULL;
-
-    file->has_old = TRUE;
-    if (linkat(file->dirfd, file->name, file->dirfd, file->old_name, 0) == 0)
+    file->has_old = linkat(file->dirfd, file->name, file->dirfd, file->old_name, 0) == 0;
+    if (file->has_old || errno == ENOENT)
         return TRUE;
-    if (errno == ENOENT) {
-        file->has_old = FALSE;
-        return TRUE;
-    }
-    if (errno != EPERM && errno != ENOSYS && errno != EOPNOTSUPP && errno != EMLINK)
-        return vadm_state_file_fail(file->path, "", "make a link to", error);
-    text = vadm_state_read_at(file->dirfd, file->name, file->path, FALSE, error);
-    return text && vadm_state_file_write(file, file->old_name, ".old", text->str, text->len, error);
+    if (errno == EPERM || errno == ENOSYS || errno == EOPNOTSUPP || errno == EMLINK)
+        return vadm_state_file_copy(file, error);
+    return vadm_state_file_fail(file->path, "", "make a link to", error);
 }
 
 static gboolean

@@ -115,8 +115,10 @@ char *
 vadm_state_to_text(const VadmConfig *config)
 {
     g_autoptr(GKeyFile) values = vadm_config_to_key_file(config, FALSE);
-    g_autoptr(GKeyFile) base = vadm_config_to_key_file(config->base ? config->base : config, FALSE);
-    g_autoptr(GKeyFile) file = vadm_config_to_key_file(config->file ? config->file : config, FALSE);
+    const VadmConfig *base_config = config->base ? config->base : config;
+    g_autoptr(GKeyFile) base = vadm_config_to_key_file(base_config, FALSE);
+    g_autoptr(GKeyFile) file =
+        vadm_config_to_key_file(config->file ? config->file : base_config, FALSE);
     g_autoptr(GKeyFile) state = g_key_file_new();
     VadmStateWriter writer = {config, values, base, file, state};
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 check_PROGRAMS += tests/unit/test-config tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
-	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-saver
+	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-saver \
+	tests/unit/test-state tests/unit/test-state-file
 TESTS += tests/unit/test-config tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
-	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-saver
+	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-saver \
+	tests/unit/test-state tests/unit/test-state-file
 
 CONFIG_SOURCES = \
 	lib/daemon/config.c lib/daemon/config-change.c lib/daemon/config-file.c \
@@ -38,3 +40,14 @@ tests_unit_test_confirm_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 tests_unit_test_saver_SOURCES = tests/unit/test-saver.c lib/daemon/saver.c
 tests_unit_test_saver_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_saver_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+
+tests_unit_test_state_SOURCES = tests/unit/test-state.c \
+	lib/daemon/state.c lib/daemon/state-file.c $(CONFIG_SOURCES)
+tests_unit_test_state_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_state_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+
+# The test has its own idea of these calls.
+tests_unit_test_state_file_SOURCES = tests/unit/test-state-file.c lib/daemon/state-file.c
+tests_unit_test_state_file_CFLAGS = $(UNIT_CFLAGS) \
+	-Dwrite=test_write -Dlinkat=test_linkat -Dfsync=test_fsync
+tests_unit_test_state_file_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
