@@ -2,12 +2,12 @@
 # Sourced by ./quickstart, ./run-tests and .ci/run: packages and builds. POSIX shell.
 # Expects $top, the root of the tree.
 
-# What the build needs; beyond it what the private daemons need, what the unit tests use, and what
+# What the build needs; beyond it what the private daemons need, what the tests use, and what
 # the complete ./run-tests uses.
 packages_build="autoconf automake libtool make gcc libc6-dev pkg-config perl rpcsvc-proto \
     libglib2.0-dev libtirpc-dev libsnmp-dev libsystemd-dev libselinux1-dev check"
 packages_run="snmp snmpd libvirt-daemon libvirt-clients python3 util-linux"
-packages_unit="smitools"
+packages_unit="smitools strace"
 # Debian 13 has libvirtd's storage driver in a package of its own.
 case "$(. /etc/os-release 2>/dev/null; echo "${VERSION_ID:-}")" in
 12 | 12.*) ;;

@@ -21,7 +21,7 @@ libvadm_agent_la_LIBADD = libvadm-common.la $(NETSNMP_LIBS)
 sbin_PROGRAMS += virtadmd
 virtadmd_SOURCES = agent/virtadmd.c agent/descriptors.c agent/descriptors.h \
 	agent/log-options.c agent/log-options.h \
-	agent/source-local.c agent/source-local.h
+	agent/source-local.c agent/source-local.h agent/source-local-private.h agent/source-local-set.c
 virtadmd_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SYSTEMD_CFLAGS)
 virtadmd_LDADD = libvadm-agent.la libvadm-admin.la libvadm-daemon.la libvadm-rpc.la \
 	libvadm-common.la $(GLIB_LIBS) $(SYSTEMD_LIBS)

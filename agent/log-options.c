@@ -23,44 +23,110 @@ log_options_level(const char *from, const char *text, guint32 *level, GError **e
     return TRUE;
 }
 
-static void
-log_options_text(const char *variable, char **text)
+static gboolean
+log_options_text(const char *variable, const char *key, char **text, GHashTable *origins)
 {
     const char *value = g_getenv(variable);
+    g_autofree char *origin = g_strconcat("environment ", variable, NULL);
 
-    if (value && *value) {
-        g_free(*text);
-        *text = g_strdup(value);
-    }
+    if (!value || !*value)
+        return FALSE;
+    g_free(*text);
+    *text = g_strdup(value);
+    vadm_config_set_origin(origins, "log", key, origin);
+    return TRUE;
+}
+
+/* @from: "option --log-level" */
+static gboolean
+log_options_set_level(const char *from, const char *text, VadmConfig *config, GHashTable *origins,
+                      GError **error)
+{
+    if (!log_options_level(from, text, &config->log_level, error))
+        return FALSE;
+    vadm_config_set_origin(origins, "log", "level", from);
+    return TRUE;
 }
 
 gboolean
-vadm_log_options_apply(VadmConfig *config, const char *level, GError **error)
+vadm_log_options_apply(VadmConfig *config, const char *level, GHashTable *origins, GError **error)
 {
     const char *debug = g_getenv("VIRTADM_DEBUG");
 
-    log_options_text("VIRTADM_LOG_FILTERS", &config->log_filters);
-    log_options_text("VIRTADM_LOG_OUTPUTS", &config->log_outputs);
+    log_options_text("VIRTADM_LOG_FILTERS", "filters", &config->log_filters, origins);
+    /* Those of SNMP are not in force then. */
+    if (log_options_text("VIRTADM_LOG_OUTPUTS", "outputs", &config->log_outputs, origins))
+        config->log_outputs_guarded = FALSE;
     if (debug && *debug &&
-        !log_options_level("environment VIRTADM_DEBUG", debug, &config->log_level, error))
+        !log_options_set_level("environment VIRTADM_DEBUG", debug, config, origins, error))
         return FALSE;
-    return !level || log_options_level("option --log-level", level, &config->log_level, error);
+    return !level || log_options_set_level("option --log-level", level, config, origins, error);
 }
 
-VadmLogSet *
-vadm_log_options_open(VadmLog *log, VadmConfig *config, GError **error)
-{
-    VadmLogSet *set =
-        vadm_log_set_new(log, (int)config->log_level, config->log_filters, config->log_outputs,
-                         config->log_default_outputs, NULL, error);
+/* What may be opened, best first; what: which part of what was stored is left out then. */
+typedef struct {
+    const char *filters, *outputs;
+    gboolean guarded;
+    const char *what;
+} LogChoice;
 
-    if (!set) {
-        g_prefix_error(error, "logging: ");
-        return NULL;
-    }
+static VadmLogSet *
+log_options_try(VadmLog *log, const VadmConfig *config, const LogChoice *choice, GError **error)
+{
+    VadmLogGuard guard = {(const char *const *)config->log_directories};
+
+    return vadm_log_set_new(log, (int)config->log_level, choice->filters, choice->outputs,
+                            config->log_default_outputs, choice->guarded ? &guard : NULL, error);
+}
+
+/* @config is altered only when it could be opened. */
+static void
+log_options_take(VadmConfig *config, const VadmLogSet *set, const LogChoice *choice)
+{
+    config->log_outputs_guarded = choice->guarded;
     g_free(config->log_filters);
     config->log_filters = g_strdup(vadm_log_set_get_filters(set));
     g_free(config->log_outputs);
     config->log_outputs = g_strdup(vadm_log_set_get_outputs(set));
-    return set;
+}
+
+static void
+log_options_warn(GPtrArray *warnings, const LogChoice *choice, const GError *reason)
+{
+    if (choice->what && warnings)
+        g_ptr_array_add(warnings, g_strdup_printf("logging: the stored %s not used, the configured "
+                                                  "ones are: %s",
+                                                  choice->what, reason->message));
+}
+
+VadmLogSet *
+vadm_log_options_open(VadmLog *log, VadmConfig *config, GPtrArray *warnings, GError **error)
+{
+    const VadmConfig *base = config->base ? config->base : config;
+    gboolean stored = !g_str_equal(config->log_filters, base->log_filters) ||
+                      !g_str_equal(config->log_outputs, base->log_outputs);
+    const LogChoice choices[] = {
+        {config->log_filters, config->log_outputs, config->log_outputs_guarded, NULL},
+        {config->log_filters, base->log_outputs, FALSE, "outputs are"},
+        {base->log_filters, config->log_outputs, config->log_outputs_guarded, "filters are"},
+        {base->log_filters, base->log_outputs, FALSE, "filters and outputs are"},
+    };
+    g_autoptr(GError) first = NULL;
+    g_autoptr(GError) last = NULL;
+
+    for (guint i = 0; i < (stored ? G_N_ELEMENTS(choices) : 1); i++) {
+        VadmLogSet *set;
+
+        g_clear_error(&last);
+        set = log_options_try(log, config, &choices[i], &last);
+        if (set) {
+            log_options_warn(warnings, &choices[i], first);
+            log_options_take(config, set, &choices[i]);
+            return set;
+        }
+        if (!first)
+            first = g_error_copy(last);
+    }
+    g_propagate_prefixed_error(error, g_steal_pointer(&last), "logging: ");
+    return NULL;
 }

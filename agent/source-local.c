@@ -3,14 +3,9 @@
 
 #include <unistd.h>
 
-#include "daemon/txn.h"
+#include "agent/source-local-private.h"
 
 #include <config.h>
-
-typedef struct {
-    VadmSource base;
-    VadmDaemon *daemon;
-} LocalSource;
 
 /*
  * A view pins one configuration. Each row is copied once, when it is first asked for, and kept
@@ -27,11 +22,6 @@ typedef struct {
     GHashTable *services; /* server << 32 | index -> VadmServiceRow */
     GHashTable *clients;  /* server << 32 | index -> VadmClientRow */
 } LocalView;
-
-typedef struct {
-    VadmTxn base;
-    VadmDaemonTxn *txn;
-} LocalTxn;
 
 static LocalView *
 local_view(VadmView *view)
@@ -55,13 +45,13 @@ local_access(VadmSource *source, VadmField field)
     case VADM_FIELD_SERVER_CLIENTS_HIGH_PERCENT:
     case VADM_FIELD_SERVER_CLIENT_REQUESTS_MAX:
     case VADM_FIELD_CLIENT_ADMIN_STATUS:
+    case VADM_FIELD_CONFIG_STORAGE:
+    case VADM_FIELD_CONFIG_CONFIRM_TIMEOUT:
     case VADM_FIELD_NOTIFY_ENABLE:
     case VADM_FIELD_NOTIFY_MIN_INTERVAL:
         return VADM_ACCESS_WRITE;
     case VADM_FIELD_CONFIG_LOCK: /* the agent's own */
     case VADM_FIELD_CONFIG_LAST_ERROR:
-    case VADM_FIELD_CONFIG_STORAGE:
-    case VADM_FIELD_CONFIG_CONFIRM_TIMEOUT:
     case VADM_FIELD_CLIENT_DISCONNECT_REASON:
         return VADM_ACCESS_NONE;
     default:
@@ -81,7 +71,7 @@ local_client_row_free(gpointer data)
 static VadmView *
 local_view_begin(VadmSource *source)
 {
-    LocalSource *self = (LocalSource *)source;
+    VadmLocalSource *self = (VadmLocalSource *)source;
     LocalView *view = g_new0(LocalView, 1);
 
     view->base.source = source;
@@ -172,7 +162,8 @@ local_config(VadmView *base)
     row->generation = config->generation;
     row->last_change = config->changed_at;
     row->last_origin = config->origin;
-    row->storage = VADM_STORAGE_VOLATILE;
+    row->storage = config->storage;
+    row->confirm_left = vadm_config_confirm_left(config);
     row->age = local_seconds(config->changed_at);
     row->log_level = config->log_level;
     row->log_filters = config->log_filters;
@@ -287,61 +278,6 @@ local_client(VadmView *base, VadmMatch match, guint32 server_index, guint32 inde
     return client ? local_client_row(view, client) : NULL;
 }
 
-static void
-local_prepare(VadmSource *source, const VadmChange *changes, guint n_changes, VadmOrigin origin,
-              gint64 deadline, VadmDone done, gpointer user)
-{
-    LocalSource *self = (LocalSource *)source;
-    VadmFault fault = {0};
-    VadmDaemonTxn *prepared;
-    LocalTxn *txn;
-
-    (void)deadline; /* nothing here waits: the snmp thread gets the token at once or not at all */
-    prepared = vadm_txn_prepare(self->daemon, changes, n_changes, origin, 0, &fault);
-    if (!prepared) {
-        done(NULL, &fault, user);
-        g_clear_error(&fault.error);
-        return;
-    }
-    txn = g_new0(LocalTxn, 1);
-    txn->base.source = source;
-    txn->txn = prepared;
-    done(&txn->base, &fault, user);
-}
-
-static void
-local_commit(VadmTxn *base, VadmDone done, gpointer user)
-{
-    VadmFault fault = {0};
-
-    vadm_txn_commit(((LocalTxn *)base)->txn);
-    done(base, &fault, user);
-}
-
-static void
-local_undo(VadmTxn *base, VadmDone done, gpointer user)
-{
-    VadmFault fault = {0};
-
-    vadm_txn_undo(((LocalTxn *)base)->txn, &fault.error);
-    done(base, &fault, user);
-    g_clear_error(&fault.error);
-}
-
-static void
-local_finish(VadmTxn *base)
-{
-    vadm_txn_finish(((LocalTxn *)base)->txn);
-    g_free(base);
-}
-
-static void
-local_abort(VadmTxn *base)
-{
-    vadm_txn_abort(((LocalTxn *)base)->txn);
-    g_free(base);
-}
-
 static const VadmSourceClass local_class = {
     .access = local_access,
     .view_begin = local_view_begin,
@@ -351,17 +287,17 @@ static const VadmSourceClass local_class = {
     .server = local_server,
     .service = local_service,
     .client = local_client,
-    .prepare = local_prepare,
-    .commit = local_commit,
-    .undo = local_undo,
-    .finish = local_finish,
-    .abort = local_abort,
+    .prepare = vadm_local_prepare,
+    .commit = vadm_local_commit,
+    .undo = vadm_local_undo,
+    .finish = vadm_local_finish,
+    .abort = vadm_local_abort,
 };
 
 VadmSource *
 vadm_source_local_new(VadmDaemon *daemon)
 {
-    LocalSource *self = g_new0(LocalSource, 1);
+    VadmLocalSource *self = g_new0(VadmLocalSource, 1);
 
     self->base.class = &local_class;
     self->daemon = daemon;

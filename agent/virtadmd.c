@@ -25,13 +25,15 @@
 #include "agent/source-local.h"
 #include "daemon/daemon.h"
 #include "daemon/relay.h"
-#include "daemon/store.h"
+#include "daemon/state-file.h"
+#include "daemon/state.h"
 
 #define DEFAULT_CONFIG SYSCONFDIR "/virtadm/virtadmd.conf"
 
-/* How long the end of the process waits for the snmp thread (a stopped master agent blocks it)
- * and for the writers of the log, microseconds. */
+/* How long the end of the process waits for the snmp thread (a stopped master agent blocks it),
+ * for what is being stored, and for the writers of the log, microseconds. */
 #define SNMP_STOP_TIMEOUT (1500 * G_TIME_SPAN_MILLISECOND)
+#define SAVE_STOP_TIMEOUT (1500 * G_TIME_SPAN_MILLISECOND)
 #define LOG_DRAIN_TIMEOUT G_TIME_SPAN_SECOND
 
 enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
@@ -44,6 +46,7 @@ typedef struct {
 
 typedef struct {
     Options options;
+    GPtrArray *warnings; /* of what was read before there was a log */
     GMainLoop *loop;
     VadmLog *log;
     VadmDaemon *daemon;
@@ -116,12 +119,15 @@ program_make(VadmServer *server, gpointer user)
 static gboolean
 program_start_log(Program *program, VadmConfig *config, GError **error)
 {
-    g_autoptr(VadmLogSet) set = vadm_log_options_open(program->log, config, error);
+    g_autoptr(VadmLogSet) set =
+        vadm_log_options_open(program->log, config, program->warnings, error);
 
     if (!set)
         return FALSE;
     vadm_log_install(program->log, set);
     config->log_set = g_steal_pointer(&set);
+    for (guint i = 0; i < program->warnings->len; i++)
+        VADM_WARN("%s", (const char *)program->warnings->pdata[i]);
     return TRUE;
 }
 
@@ -144,10 +150,8 @@ program_start_snmp(Program *program, const VadmConfig *config, GError **error)
     return program->snmp != NULL;
 }
 
-/* @file: what the file says, without what environment and options put over it: a reload compares
- * with it, so that those stay in force until the file changes. */
 static gboolean
-program_start(Program *program, VadmConfig *config, VadmConfig *file, GError **error)
+program_start(Program *program, VadmConfig *config, GError **error)
 {
     VadmDaemonHooks hooks = {
         .make_program = program_make,
@@ -161,7 +165,6 @@ program_start(Program *program, VadmConfig *config, VadmConfig *file, GError **e
     program->daemon = vadm_daemon_new(config, program->log, NULL, &hooks, error);
     if (!program->daemon)
         return FALSE;
-    vadm_store_set_file(vadm_daemon_get_store(program->daemon), file);
     if (!vadm_daemon_listen(program->daemon, error))
         return FALSE;
     return program_start_snmp(program, config, error);
@@ -181,6 +184,10 @@ program_stop(Program *program)
         VADM_WARN("the snmp thread does not end (master agent stopped?): left behind");
         clean = FALSE;
     }
+    if (clean && !vadm_daemon_stop_saving(program->daemon, SAVE_STOP_TIMEOUT)) {
+        VADM_WARN("the disk does not take the configuration in time: left behind");
+        clean = FALSE;
+    }
     VADM_INFO("ending");
     if (clean) {
         g_clear_pointer(&program->source, vadm_source_local_free);
@@ -195,7 +202,7 @@ program_stop(Program *program)
 }
 
 static int
-program_run(Program *program, VadmConfig *config, VadmConfig *file)
+program_run(Program *program, VadmConfig *config)
 {
     g_autoptr(GError) error = NULL;
 
@@ -205,7 +212,7 @@ program_run(Program *program, VadmConfig *config, VadmConfig *file)
      * runs, so that they are unlinked. */
     g_unix_signal_add(SIGTERM, program_terminate, program);
     g_unix_signal_add(SIGINT, program_terminate, program);
-    if (!program_start(program, config, file, &error)) {
+    if (!program_start(program, config, &error)) {
         fprintf(stderr, "virtadmd: %s\n", error->message);
         VADM_ERR("%s", error->message);
         vadm_log_flush(program->log, LOG_DRAIN_TIMEOUT);
@@ -236,7 +243,7 @@ options_parse(Options *options, int *argc, char ***argv, GError **error)
         {"check-config", 0, 0, G_OPTION_ARG_NONE, &options->check_config,
          "Check the configuration and exit", NULL},
         {"print-config", 0, 0, G_OPTION_ARG_NONE, &options->print_config,
-         "Print the configuration with all defaults and exit", NULL},
+         "Print the configuration in effect, and where each value comes from, and exit", NULL},
         {"log-level", 0, 0, G_OPTION_ARG_STRING, &options->log_level,
          "Log messages from level N on: 1 debug, 2 info, 3 warning, 4 error", "N"},
         {"version", 'V', 0, G_OPTION_ARG_NONE, &options->version, "Print the version and exit",
@@ -251,12 +258,100 @@ options_parse(Options *options, int *argc, char ***argv, GError **error)
     return g_option_context_parse(context, argc, argv, error);
 }
 
+/* The configuration, and what only a person who looks at it wants to know. */
+typedef struct {
+    VadmConfig *config; /* with its file and base */
+    char *state_path;
+    VadmStateResult state;
+    char *stored; /* what the state file has to say from now on; NULL: nothing */
+    GHashTable *origins;
+} Startup;
+
+static void
+startup_clear(Startup *startup)
+{
+    vadm_config_unref(startup->config);
+    g_free(startup->state_path);
+    g_free(startup->stored);
+    g_clear_pointer(&startup->origins, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Startup, startup_clear)
+
+/* Puts what the state file says over what the configuration file says. */
+static void
+startup_load_state(Startup *startup, GPtrArray *warnings)
+{
+    g_autoptr(GHashTable) applied = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    GHashTableIter iter;
+    gpointer name, overridden;
+
+    startup->state_path = vadm_state_path(startup->config);
+    startup->state = vadm_state_load(startup->state_path, startup->config, applied, warnings);
+    g_hash_table_iter_init(&iter, applied);
+    while (g_hash_table_iter_next(&iter, &name, &overridden))
+        g_hash_table_insert(startup->origins, g_strdup(name),
+                            g_strdup_printf("state file, instead of %s", (const char *)overridden));
+}
+
+/* Built-in defaults, configuration file, state file, environment, command line: who comes later
+ * wins. */
+static gboolean
+startup_load(Startup *startup, const Options *options, GPtrArray *warnings, GError **error)
+{
+    g_autoptr(VadmConfig) file = NULL;
+    g_autoptr(VadmConfig) base = NULL;
+
+    startup->origins = vadm_config_origins_new();
+    file = vadm_config_load_traced(options->config_file, startup->origins, error);
+    if (!file)
+        return FALSE;
+    base = vadm_config_copy(file);
+    startup->config = vadm_config_copy(file);
+    startup_load_state(startup, warnings);
+    startup->config->file = vadm_config_ref(file);
+    startup->config->base = vadm_config_ref(file);
+    if (startup->state == VADM_STATE_APPLIED)
+        startup->stored = vadm_state_to_text(startup->config);
+    if (!vadm_log_options_apply(base, options->log_level, NULL, error) ||
+        !vadm_log_options_apply(startup->config, options->log_level, startup->origins, error))
+        return FALSE;
+    vadm_config_unref(startup->config->base);
+    startup->config->base = g_steal_pointer(&base);
+    return TRUE;
+}
+
+static void
+startup_print_warnings(const GPtrArray *warnings)
+{
+    for (guint i = 0; i < warnings->len; i++)
+        fprintf(stderr, "virtadmd: %s\n", (const char *)warnings->pdata[i]);
+}
+
+static int
+startup_print(const Startup *startup)
+{
+    static const char *const states[] = {
+        [VADM_STATE_NONE] = "there is none",
+        [VADM_STATE_APPLIED] = "in use",
+        [VADM_STATE_DAMAGED] = "damaged, not used",
+        [VADM_STATE_REFUSED] = "not used",
+    };
+    g_autofree char *comment = g_strdup_printf(
+        "storage: %s\nstate file: %s (%s)",
+        startup->config->storage == VADM_STORAGE_NON_VOLATILE ? "nonVolatile" : "volatile",
+        startup->state_path, states[startup->state]);
+    g_autofree char *text = vadm_config_to_traced_text(startup->config, startup->origins, comment);
+
+    fputs(text, stdout);
+    return fflush(stdout) == 0 ? STATUS_OK : STATUS_FAILED;
+}
+
 /* --check-config also opens the log files, as the start would, and removes those it made. */
 static int
-options_check(VadmLog *log, VadmConfig *config)
+startup_check(const Startup *startup, VadmLog *log, GPtrArray *warnings)
 {
     g_autoptr(GError) error = NULL;
-    VadmLogSet *set = vadm_log_options_open(log, config, &error);
+    VadmLogSet *set = vadm_log_options_open(log, startup->config, warnings, &error);
 
     if (!set) {
         fprintf(stderr, "virtadmd: %s\n", error->message);
@@ -266,13 +361,43 @@ options_check(VadmLog *log, VadmConfig *config)
     return STATUS_OK;
 }
 
+/* What the file has won over must not come back when somebody edits the file once more. */
+static void
+startup_refresh_state(const Startup *startup, GPtrArray *warnings)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    VadmStateFile *file;
+
+    if (!startup->stored || (g_file_get_contents(startup->state_path, &text, NULL, NULL) &&
+                             g_str_equal(text, startup->stored)))
+        return;
+    file = vadm_state_file_prepare(startup->state_path, startup->stored, &error);
+    if (file && vadm_state_file_commit(file, &error)) {
+        vadm_state_file_finish(file);
+        return;
+    }
+    vadm_state_file_abort(file);
+    g_ptr_array_add(warnings, g_strdup_printf("state file %s: what is not used any more stays in "
+                                              "it: %s",
+                                              startup->state_path, error->message));
+}
+
+static int
+startup_run(Program *program, const Startup *startup)
+{
+    startup_refresh_state(startup, program->warnings);
+    if (startup->state == VADM_STATE_DAMAGED)
+        g_ptr_array_add(program->warnings, vadm_state_set_aside(startup->state_path));
+    return program_run(program, startup->config);
+}
+
 static int
 program_main(Program *program, int argc, char **argv)
 {
     Options *options = &program->options;
     g_autoptr(GError) error = NULL;
-    g_autoptr(VadmConfig) file = NULL;
-    g_autoptr(VadmConfig) config = NULL;
+    g_auto(Startup) startup = {0};
     int status;
 
     /* A log rotation that meets us at the start must wait until the loop runs, not kill us. */
@@ -289,31 +414,29 @@ program_main(Program *program, int argc, char **argv)
     }
     if (!options->config_file && g_file_test(DEFAULT_CONFIG, G_FILE_TEST_EXISTS))
         options->config_file = g_strdup(DEFAULT_CONFIG);
-    file = vadm_config_load(options->config_file, &error);
-    config = file ? vadm_config_copy(file) : NULL;
-    if (!config || !vadm_log_options_apply(config, options->log_level, &error)) {
+    if (!startup_load(&startup, options, program->warnings, &error)) {
         fprintf(stderr, "virtadmd: %s\n", error->message);
         return STATUS_USAGE;
     }
     if (options->print_config) {
-        g_autofree char *text = vadm_config_to_text(config);
-        fputs(text, stdout);
-        return fflush(stdout) == 0 ? STATUS_OK : STATUS_FAILED;
+        startup_print_warnings(program->warnings);
+        return startup_print(&startup);
     }
     program->log = vadm_log_new("virtadmd", PACKAGE_VERSION);
     vadm_log_set_default(program->log);
-    status = options_check(program->log, config);
+    status = startup_check(&startup, program->log, program->warnings);
     if (status != STATUS_OK || options->check_config) {
+        startup_print_warnings(program->warnings);
         vadm_log_free(program->log, LOG_DRAIN_TIMEOUT);
         return status;
     }
-    return program_run(program, config, file);
+    return startup_run(program, &startup);
 }
 
 int
 main(int argc, char **argv)
 {
-    Program program = {0};
+    Program program = {.warnings = g_ptr_array_new_with_free_func(g_free)};
     int status;
 
     setlocale(LC_ALL, "");
@@ -322,5 +445,6 @@ main(int argc, char **argv)
     status = program_main(&program, argc, argv);
     g_free(program.options.config_file);
     g_free(program.options.log_level);
+    g_ptr_array_unref(program.warnings);
     return status;
 }

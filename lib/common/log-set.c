@@ -24,6 +24,15 @@ vadm_log_filter_clear(gpointer data)
     g_pattern_spec_free(filter->pattern);
 }
 
+static GArray *
+vadm_log_filters_new(void)
+{
+    GArray *filters = g_array_new(FALSE, FALSE, sizeof(VadmLogFilter));
+
+    g_array_set_clear_func(filters, vadm_log_filter_clear);
+    return filters;
+}
+
 VadmLogSet *
 vadm_log_set_new_empty(VadmLog *log, int level)
 {
@@ -33,8 +42,7 @@ vadm_log_set_new_empty(VadmLog *log, int level)
     set->log = vadm_log_ref(log);
     set->level = level;
     set->outputs_floor = set->floor = VADM_LOG_LEVEL_LAST;
-    set->filters = g_array_new(FALSE, FALSE, sizeof(VadmLogFilter));
-    g_array_set_clear_func(set->filters, vadm_log_filter_clear);
+    set->filters = vadm_log_filters_new();
     set->outputs = g_array_new(FALSE, FALSE, sizeof(VadmLogOutput));
     set->filters_text = g_strdup("");
     set->outputs_text = g_strdup("");
@@ -62,6 +70,7 @@ vadm_log_set_free(VadmLogSet *set, gboolean remove_created)
     }
     g_array_unref(set->outputs);
     g_array_unref(set->filters);
+    g_strfreev(set->guard);
     g_free(set->filters_text);
     g_free(set->outputs_text);
     vadm_log_unref(set->log);
@@ -91,6 +100,14 @@ vadm_log_set_keep_files(VadmLogSet *set)
     for (guint i = 0; i < set->outputs->len; i++)
         g_clear_pointer(&g_array_index(set->outputs, VadmLogOutput, i).created,
                         vadm_log_created_free);
+}
+
+void
+vadm_log_set_impose_guard(const VadmLogSet *set)
+{
+    for (guint i = 0; i < set->outputs->len; i++)
+        vadm_log_sink_set_guard(g_array_index(set->outputs, VadmLogOutput, i).sink,
+                                (const char *const *)set->guard);
 }
 
 /* ---- the grammar ---- */
@@ -140,7 +157,7 @@ static gboolean G_GNUC_PRINTF(2, 3) vadm_log_set_invalid(GError **error, const c
 }
 
 static gboolean
-vadm_log_set_add_filter(VadmLogSet *set, const char *text, GError **error)
+vadm_log_add_filter(GArray *filters, const char *text, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(text, ":", -1);
     VadmLogFilter filter = {0};
@@ -155,23 +172,28 @@ vadm_log_set_add_filter(VadmLogSet *set, const char *text, GError **error)
     match = *parts[1] == '+' ? parts[1] + 1 : parts[1];
     if (!*match)
         return vadm_log_set_invalid(error, "Invalid match string '%s'", parts[1]);
-    if (set->filters->len >= VADM_LOG_FILTERS_MAX)
+    if (filters->len >= VADM_LOG_FILTERS_MAX)
         return vadm_log_set_invalid(error, "log filters: at most %d are possible",
                                     VADM_LOG_FILTERS_MAX);
     glob = g_strdup_printf("*%s*", match);
     filter.match = g_strdup(match);
     filter.pattern = g_pattern_spec_new(glob);
-    g_array_append_val(set->filters, filter);
+    g_array_append_val(filters, filter);
     return TRUE;
 }
 
 static gboolean
-vadm_log_set_add_filters(VadmLogSet *set, const char *filters, GError **error)
+vadm_log_parse_filters(GArray *filters, const char *text, GError **error)
 {
-    g_auto(GStrv) words = g_strsplit(filters, " ", -1);
+    g_auto(GStrv) words = NULL;
 
+    if (!vadm_log_check_utf8("filters", text, error))
+        return FALSE;
+    if (vadm_log_is_blank(text))
+        return TRUE;
+    words = g_strsplit(text, " ", -1);
     for (char **word = words; *word; word++)
-        if (**word && !vadm_log_set_add_filter(set, *word, error))
+        if (**word && !vadm_log_add_filter(filters, *word, error))
             return FALSE;
     return TRUE;
 }
@@ -288,8 +310,11 @@ vadm_log_parse_outputs(const char *outputs, const VadmLogGuard *guard, GError **
 {
     g_autoptr(GPtrArray) wishes =
         g_ptr_array_new_with_free_func((GDestroyNotify)vadm_log_wish_free);
-    g_auto(GStrv) words = g_strsplit(outputs, " ", -1);
+    g_auto(GStrv) words = NULL;
 
+    if (!vadm_log_check_utf8("outputs", outputs, error))
+        return NULL;
+    words = g_strsplit(outputs, " ", -1);
     for (char **word = words; *word; word++) {
         VadmLogWish *wish;
 
@@ -319,15 +344,47 @@ vadm_log_set_open(VadmLogSet *set, const GPtrArray *wishes, const VadmLogGuard *
     return TRUE;
 }
 
+/* FALSE: the log is about to end. */
+static gboolean
+vadm_log_set_share(VadmLogSet *set, const VadmLogSet *other)
+{
+    set->guard = g_strdupv(other->guard);
+    for (guint i = 0; i < other->outputs->len; i++) {
+        const VadmLogOutput *old = &g_array_index(other->outputs, VadmLogOutput, i);
+        VadmLogOutput output = {.level = old->level, .sink = old->sink};
+
+        if (!vadm_log_sink_share(output.sink))
+            return FALSE;
+        g_array_append_val(set->outputs, output);
+    }
+    return TRUE;
+}
+
+/* Outputs that are those in force are not opened, so who changes the filters alone neither lifts
+ * the guard from files that a manager chose, nor stumbles over one that was moved away. */
+static gboolean
+vadm_log_set_take_outputs(VadmLogSet *set, const GPtrArray *wishes, const VadmLogGuard *guard,
+                          GError **error)
+{
+    g_autoptr(VadmLogSet) current = vadm_log_get_set(set->log);
+
+    if (!(guard && guard->directories) && current &&
+        strcmp(current->outputs_text, set->outputs_text) == 0)
+        return vadm_log_set_share(set, current) ||
+               vadm_log_set_invalid(error, "log outputs: the log has ended");
+    set->guard = guard ? g_strdupv((char **)guard->directories) : NULL;
+    return vadm_log_set_open(set, wishes, guard, error);
+}
+
 /* ---- what the set says about itself ---- */
 
 static char *
-vadm_log_set_describe_filters(const VadmLogSet *set)
+vadm_log_describe_filters(const GArray *filters)
 {
     GString *text = g_string_new(NULL);
 
-    for (guint i = 0; i < set->filters->len; i++) {
-        const VadmLogFilter *filter = &g_array_index(set->filters, VadmLogFilter, i);
+    for (guint i = 0; i < filters->len; i++) {
+        const VadmLogFilter *filter = &g_array_index(filters, VadmLogFilter, i);
         const char *plus = *filter->match == '+' ? "+" : ""; /* for the one that is dropped */
 
         g_string_append_printf(text, "%s%d:%s%s", i ? " " : "", filter->level, plus, filter->match);
@@ -366,20 +423,28 @@ vadm_log_set_fill(VadmLogSet *set, const char *filters, const char *outputs,
 {
     g_autoptr(GPtrArray) wishes = NULL;
 
-    if (!vadm_log_check_utf8("filters", filters, error) ||
-        !vadm_log_check_utf8("outputs", outputs, error))
-        return FALSE;
-    if (!vadm_log_is_blank(filters) && !vadm_log_set_add_filters(set, filters, error))
+    if (!vadm_log_parse_filters(set->filters, filters, error))
         return FALSE;
     wishes = vadm_log_parse_outputs(outputs, guard, error);
-    if (!wishes || !vadm_log_set_open(set, wishes, guard, error))
+    if (!wishes)
         return FALSE;
     g_free(set->filters_text);
-    set->filters_text = vadm_log_set_describe_filters(set);
+    set->filters_text = vadm_log_describe_filters(set->filters);
     g_free(set->outputs_text);
     set->outputs_text = vadm_log_describe_wishes(wishes);
+    if (!vadm_log_set_take_outputs(set, wishes, guard, error))
+        return FALSE;
     vadm_log_set_find_floors(set);
     return TRUE;
+}
+
+/* What outputs that are @outputs stand for. */
+static const char *
+vadm_log_effective_outputs(const char *outputs, const char *default_outputs)
+{
+    if (!vadm_log_is_blank(outputs))
+        return outputs;
+    return vadm_log_is_blank(default_outputs) ? "1:stderr" : default_outputs;
 }
 
 /* The default outputs are the configuration's own and therefore trusted. */
@@ -393,15 +458,32 @@ vadm_log_set_new(VadmLog *log, int level, const char *filters, const char *outpu
         vadm_log_set_invalid(error, "Invalid log level %d: must be 1 (debug) to 4 (error)", level);
         return NULL;
     }
-    if (vadm_log_is_blank(outputs)) {
-        outputs = vadm_log_is_blank(default_outputs) ? "1:stderr" : default_outputs;
+    if (vadm_log_is_blank(outputs))
         guard = NULL;
-    }
+    outputs = vadm_log_effective_outputs(outputs, default_outputs);
     set = vadm_log_set_new_empty(log, level);
     if (vadm_log_set_fill(set, filters, outputs, guard, error))
         return set;
     vadm_log_set_discard(set);
     return NULL;
+}
+
+char *
+vadm_log_normalise_filters(const char *filters, GError **error)
+{
+    g_autoptr(GArray) parsed = vadm_log_filters_new();
+
+    return vadm_log_parse_filters(parsed, filters, error) ? vadm_log_describe_filters(parsed)
+                                                          : NULL;
+}
+
+char *
+vadm_log_normalise_outputs(const char *outputs, const char *default_outputs, GError **error)
+{
+    g_autoptr(GPtrArray) wishes =
+        vadm_log_parse_outputs(vadm_log_effective_outputs(outputs, default_outputs), NULL, error);
+
+    return wishes ? vadm_log_describe_wishes(wishes) : NULL;
 }
 
 int

@@ -104,6 +104,27 @@ vadm_config_apply_value(const VadmConfigKey *key, gpointer base, const VadmServe
     return TRUE;
 }
 
+static const char *
+vadm_storage_name(VadmStorage storage)
+{
+    return storage == VADM_STORAGE_NON_VOLATILE ? "nonVolatile" : "volatile";
+}
+
+/* The names and numbers of StorageType (RFC 2579). */
+static gboolean
+vadm_config_apply_storage(VadmConfig *config, const VadmValue *value, GError **error)
+{
+    if (value->kind != VADM_VALUE_UINT ||
+        (value->number != VADM_STORAGE_VOLATILE && value->number != VADM_STORAGE_NON_VOLATILE)) {
+        g_set_error(error, VADM_ERROR, VADM_ERROR_INVALID_VALUE,
+                    "storage can be volatile(2) or nonVolatile(3), not %" G_GUINT64_FORMAT,
+                    value->number);
+        return FALSE;
+    }
+    config->storage = (VadmStorage)value->number;
+    return TRUE;
+}
+
 gboolean
 vadm_config_apply(VadmConfig *config, const VadmChange *change, VadmFault *fault)
 {
@@ -112,6 +133,8 @@ vadm_config_apply(VadmConfig *config, const VadmChange *change, VadmFault *fault
     gpointer base = config;
 
     *fault = (VadmFault){.tag = change->tag};
+    if (change->field == VADM_FIELD_CONFIG_STORAGE)
+        return vadm_config_apply_storage(config, &change->value, &fault->error);
     if (!key) {
         g_set_error(&fault->error, VADM_ERROR, VADM_ERROR_NOT_SUPPORTED,
                     "field %d is not part of the daemon's configuration", change->field);
@@ -229,26 +252,81 @@ vadm_config_merge_reload(const VadmConfig *running, const VadmConfig *old_file,
     return merge.merged;
 }
 
+/* Most keys of most changes are equal, and writing them out to see that is what a change would
+ * cost most. FALSE also for kinds that no change is made of. */
+static gboolean
+vadm_config_key_equal(const VadmConfigKey *key, gconstpointer a, gconstpointer b)
+{
+    gconstpointer x = (const char *)a + key->offset, y = (const char *)b + key->offset;
+
+    switch (key->kind) {
+    case VADM_KEY_UINT:
+        return *(const guint32 *)x == *(const guint32 *)y;
+    case VADM_KEY_BITS:
+        return *(const guint16 *)x == *(const guint16 *)y;
+    case VADM_KEY_TEXT:
+        return g_strcmp0(*(char *const *)x, *(char *const *)y) == 0;
+    default:
+        return FALSE;
+    }
+}
+
+static char *
+vadm_config_key_text(const VadmConfigKey *key, gconstpointer base)
+{
+    g_autoptr(GKeyFile) file = g_key_file_new();
+
+    vadm_config_write_key(base, key, FALSE, file, "-");
+    return g_key_file_get_value(file, "-", key->name, NULL);
+}
+
 static void
-vadm_config_diff_key(const VadmConfigKey *key, const char *group, const char *from, const char *to,
-                     gpointer user)
+vadm_config_diff_key(const VadmConfigKey *key, const char *group, gconstpointer from,
+                     gconstpointer to, GString *text)
 {
     const char *quote = key->kind == VADM_KEY_UINT ? "" : "'";
-    GString *text = user;
+    g_autofree char *was = NULL;
+    g_autofree char *is = NULL;
 
-    if (!key->runtime)
+    if (!key->runtime || vadm_config_key_equal(key, from, to))
+        return;
+    was = vadm_config_key_text(key, from);
+    is = vadm_config_key_text(key, to);
+    if (g_str_equal(was, is))
         return;
     g_string_append_printf(text, "%s[%s] %s %s%s%s -> %s%s%s", text->len ? "; " : "", group,
-                           key->name, quote, from, quote, quote, to, quote);
+                           key->name, quote, was, quote, quote, is, quote);
+}
+
+static void
+vadm_config_diff_server(const VadmServerConfig *from, const VadmServerConfig *to, GString *text)
+{
+    g_autofree char *group = g_strconcat(VADM_SERVER_GROUP_PREFIX, to->name, NULL);
+
+    for (const VadmConfigKey *key = vadm_config_keys(); key->name; key++) {
+        if (key->group == VADM_GROUP_SERVER)
+            vadm_config_diff_key(key, group, from, to, text);
+    }
 }
 
 char *
 vadm_config_diff(const VadmConfig *from, const VadmConfig *to)
 {
-    g_autoptr(GKeyFile) was = vadm_config_to_key_file(from, FALSE);
-    g_autoptr(GKeyFile) is = vadm_config_to_key_file(to, FALSE);
     GString *text = g_string_new(NULL);
 
-    vadm_config_compare(was, is, vadm_config_diff_key, text);
+    for (const VadmConfigKey *key = vadm_config_keys(); key->name; key++) {
+        if (key->group != VADM_GROUP_SERVER)
+            vadm_config_diff_key(key, vadm_config_group_name(key->group), from, to, text);
+    }
+    for (guint i = 0; i < to->servers->len; i++) {
+        const VadmServerConfig *server = to->servers->pdata[i];
+        const VadmServerConfig *old = vadm_config_find_server(from, server->name);
+
+        if (old)
+            vadm_config_diff_server(old, server, text);
+    }
+    if (from->storage != to->storage)
+        g_string_append_printf(text, "%sstorage %s -> %s", text->len ? "; " : "",
+                               vadm_storage_name(from->storage), vadm_storage_name(to->storage));
     return g_string_free(text, FALSE);
 }

@@ -7,13 +7,11 @@
 
 #include "daemon/config-private.h"
 
-/* Nobody's configuration is larger; what is, is not one. */
-#define VADM_CONFIG_FILE_MAX (1024u * 1024)
-
 typedef struct {
     const char *path;
     GKeyFile *file;
     VadmConfig *config;
+    GHashTable *origins; /* (nullable) */
 } VadmConfigLoad;
 
 /* "FILE: group [G], key K: value 'V': rule"; @key and @value may be NULL. Returns: FALSE */
@@ -153,8 +151,7 @@ vadm_config_parse_file(const char *path, GError **error)
     return g_steal_pointer(&file);
 }
 
-/* Returns: VADM_GROUP_LAST for a group that does not exist. */
-static VadmConfigGroup
+VadmConfigGroup
 vadm_config_which_group(const char *name)
 {
     if (g_str_has_prefix(name, VADM_SERVER_GROUP_PREFIX))
@@ -198,8 +195,10 @@ vadm_config_load_key(const VadmConfigLoad *load, gpointer base, const VadmConfig
 
     if (!g_key_file_has_key(load->file, group, key->name, NULL))
         return TRUE;
-    if (vadm_config_read_key(load->config, base, key, load->file, group, &rule))
+    if (vadm_config_read_key(load->config, base, key, load->file, group, &rule)) {
+        vadm_config_set_origin(load->origins, group, key->name, "file");
         return TRUE;
+    }
     value = g_key_file_get_value(load->file, group, key->name, NULL);
     return vadm_config_fail(load, group, key->name, value, rule->message, error);
 }
@@ -455,6 +454,12 @@ vadm_config_load_all(const VadmConfigLoad *load, GError **error)
 VadmConfig *
 vadm_config_load(const char *path, GError **error)
 {
+    return vadm_config_load_traced(path, NULL, error);
+}
+
+VadmConfig *
+vadm_config_load_traced(const char *path, GHashTable *origins, GError **error)
+{
     g_autoptr(VadmConfig) config = vadm_config_new();
     g_autoptr(GKeyFile) file = NULL;
     VadmConfigLoad load;
@@ -464,6 +469,6 @@ vadm_config_load(const char *path, GError **error)
     file = vadm_config_parse_file(path, error);
     if (!file)
         return NULL;
-    load = (VadmConfigLoad){path, file, config};
+    load = (VadmConfigLoad){path, file, config, origins};
     return vadm_config_load_all(&load, error) ? g_steal_pointer(&config) : NULL;
 }

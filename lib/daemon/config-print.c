@@ -33,3 +33,53 @@ vadm_config_to_text(const VadmConfig *config)
 
     return g_key_file_to_data(file, NULL, NULL);
 }
+
+GHashTable *
+vadm_config_origins_new(void)
+{
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
+
+void
+vadm_config_set_origin(GHashTable *origins, const char *group, const char *key, const char *origin)
+{
+    if (origins)
+        g_hash_table_insert(origins, g_strdup_printf("[%s] %s", group, key), g_strdup(origin));
+}
+
+/* GLib puts the '#' before each line, and nothing behind it. */
+static void
+vadm_config_trace_key(GKeyFile *file, const char *group, const char *key, GHashTable *origins)
+{
+    g_autofree char *name = g_strdup_printf("[%s] %s", group, key);
+    const char *origin = g_hash_table_lookup(origins, name);
+    g_autofree char *comment = g_strconcat(" ", origin ? origin : "default", NULL);
+
+    g_key_file_set_comment(file, group, key, comment, NULL);
+}
+
+static void
+vadm_config_trace_head(GKeyFile *file, const char *comment)
+{
+    g_auto(GStrv) lines = g_strsplit(comment, "\n", -1);
+    g_autofree char *text = g_strjoinv("\n ", lines);
+    g_autofree char *head = g_strconcat(" ", text, NULL);
+
+    g_key_file_set_comment(file, NULL, NULL, head, NULL);
+}
+
+char *
+vadm_config_to_traced_text(const VadmConfig *config, GHashTable *origins, const char *comment)
+{
+    g_autoptr(GKeyFile) file = vadm_config_to_key_file(config, TRUE);
+    g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+
+    for (char **group = groups; *group; group++) {
+        g_auto(GStrv) names = g_key_file_get_keys(file, *group, NULL, NULL);
+
+        for (char **name = names; *name; name++)
+            vadm_config_trace_key(file, *group, *name, origins);
+    }
+    vadm_config_trace_head(file, comment);
+    return g_key_file_to_data(file, NULL, NULL);
+}

@@ -9,6 +9,9 @@
 #define VADM_ADMIN_SERVER_NAME   "admin"
 #define VADM_RELAY_SERVER_NAME   "libvirtd"
 
+/* Octets. Nobody's configuration is larger; what is, is not one. */
+#define VADM_CONFIG_FILE_MAX (1024u * 1024)
+
 /* sun_path without its NUL. */
 #define VADM_SOCKET_PATH_MAX 107u
 
@@ -53,6 +56,8 @@ typedef struct {
 
 /* Name of a group that is there once; NULL for VADM_GROUP_SERVER. */
 const char *vadm_config_group_name(VadmConfigGroup group);
+/* Returns: VADM_GROUP_LAST for a group that does not exist. */
+VadmConfigGroup vadm_config_which_group(const char *name);
 /* vadm_config_keys: the whole table, in the order of the file; ends with a NULL name. */
 const VadmConfigKey *vadm_config_keys(void);
 /* (nullable) */

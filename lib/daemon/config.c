@@ -257,6 +257,33 @@ vadm_config_copy(const VadmConfig *config)
     return copy;
 }
 
+/* What does not parse stays as it is: nothing equals it. */
+static void
+vadm_config_replace_text(char **text, char *other)
+{
+    if (!other)
+        return;
+    g_free(*text);
+    *text = other;
+}
+
+VadmConfig *
+vadm_config_copy_plain(const VadmConfig *config)
+{
+    VadmConfig *copy = vadm_config_copy(config);
+
+    g_clear_pointer(&copy->file, vadm_config_unref);
+    g_clear_pointer(&copy->base, vadm_config_unref);
+    g_clear_pointer(&copy->rollback_to, vadm_config_unref);
+    g_clear_pointer(&copy->log_set, vadm_log_set_unref);
+    vadm_config_replace_text(&copy->log_filters,
+                             vadm_log_normalise_filters(copy->log_filters, NULL));
+    vadm_config_replace_text(
+        &copy->log_outputs,
+        vadm_log_normalise_outputs(copy->log_outputs, copy->log_default_outputs, NULL));
+    return copy;
+}
+
 VadmServerConfig *
 vadm_config_find_server(const VadmConfig *config, const char *name)
 {
@@ -277,4 +304,21 @@ vadm_config_find_server_index(const VadmConfig *config, guint32 index)
             return server;
     }
     return NULL;
+}
+
+guint32
+vadm_config_confirm_left(const VadmConfig *config)
+{
+    gint64 left = config->confirm_deadline - g_get_monotonic_time();
+
+    if (!config->rollback_to || left <= 0)
+        return 0;
+    return (guint32)((left + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
+}
+
+gboolean
+vadm_config_touches_disk(const VadmConfig *config)
+{
+    return config->storage == VADM_STORAGE_NON_VOLATILE ||
+           (config->rollback_to && config->rollback_to->storage == VADM_STORAGE_NON_VOLATILE);
 }

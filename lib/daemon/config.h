@@ -14,8 +14,9 @@
 #include "common/source.h"
 
 /* Bounds of docs/configuration.md; a value beyond them is refused, whoever brings it. */
-#define VADM_WORKERS_BOUND 1000u
-#define VADM_CLIENTS_BOUND 1000000u
+#define VADM_WORKERS_BOUND         1000u
+#define VADM_CLIENTS_BOUND         1000000u
+#define VADM_CONFIRM_TIMEOUT_BOUND 86400u /* seconds */
 
 typedef enum { VADM_PROGRAM_ADMIN, VADM_PROGRAM_RELAY } VadmProgramKind;
 
@@ -98,6 +99,10 @@ void vadm_config_unref(VadmConfig *config);
 /** vadm_config_copy: Returns: (transfer full): a deep copy that may be altered until shared;
  * log_set is shared by reference. */
 VadmConfig *vadm_config_copy(const VadmConfig *config);
+/** vadm_config_copy_plain: Returns: (transfer full): a copy to be the file or base of others: it
+ * has none itself, no log_set, nothing that is pending, and its filters and outputs are written
+ * as those of a log_set would be, so that they can be compared. */
+VadmConfig *vadm_config_copy_plain(const VadmConfig *config);
 /** vadm_config_find_server: by name; (nullable). */
 VadmServerConfig *vadm_config_find_server(const VadmConfig *config, const char *name);
 /** vadm_config_find_server_index: by lvaServerIndex; (nullable). */
@@ -113,9 +118,29 @@ VadmServerConfig *vadm_config_find_server_index(const VadmConfig *config, guint3
  */
 VadmConfig *vadm_config_load(const char *path, GError **error);
 
+/** vadm_config_load_traced: vadm_config_load() that also puts "file" into @origins for each key
+ * that the file has. */
+VadmConfig *vadm_config_load_traced(const char *path, GHashTable *origins, GError **error);
+
+/** vadm_config_origins_new: Returns: (transfer full): "[GROUP] KEY" -> text for people that says
+ * where the value comes from, both owned by the table. A key that is not in it has its default. */
+GHashTable *vadm_config_origins_new(void);
+/** vadm_config_set_origin: @origins: (nullable): nothing is done then */
+void vadm_config_set_origin(GHashTable *origins, const char *group, const char *key,
+                            const char *origin);
+
 /** vadm_config_to_text: Returns: (transfer full): the configuration in the file's form, every
- * key with its effective value (--print-config). */
+ * key with its effective value. */
 char *vadm_config_to_text(const VadmConfig *config);
+/**
+ * vadm_config_to_traced_text:
+ * @comment: what the first lines say; lines are separated by newlines
+ *
+ * The same (--print-config) with a line above each key that says where its value comes from.
+ * Loads as a configuration file, too. Returns: (transfer full)
+ */
+char *vadm_config_to_traced_text(const VadmConfig *config, GHashTable *origins,
+                                 const char *comment);
 
 /**
  * vadm_config_validate:
@@ -153,6 +178,13 @@ gboolean vadm_config_apply(VadmConfig *config, const VadmChange *change, VadmFau
  */
 VadmConfig *vadm_config_merge_reload(const VadmConfig *running, const VadmConfig *old_file,
                                      const VadmConfig *new_file, char **static_changes);
+
+/** vadm_config_confirm_left: seconds until the rollback, rounded up; 0 when nothing waits to be
+ * confirmed. Any thread. */
+guint32 vadm_config_confirm_left(const VadmConfig *config);
+
+/** vadm_config_touches_disk: whether a change of @config may have to be stored. Any thread. */
+gboolean vadm_config_touches_disk(const VadmConfig *config);
 
 /** vadm_config_diff: Returns: (transfer full): "[server libvirtd] max_workers 20 -> 30; ..." for
  * the log; "" when the runtime parts are equal. */

@@ -176,7 +176,8 @@ vadm_daemon_new(VadmConfig *config, VadmLog *log, GMainContext *context,
     daemon->idle = g_source_new(&idle_funcs, sizeof(GSource));
     g_source_set_callback(daemon->idle, NULL, daemon, NULL);
     g_source_attach(daemon->idle, context);
-    if (!vadm_daemon_make_servers(daemon, error)) {
+    daemon->store.saver = vadm_saver_new(error);
+    if (!daemon->store.saver || !vadm_daemon_make_servers(daemon, error)) {
         vadm_daemon_free(daemon);
         return NULL;
     }
@@ -392,6 +393,15 @@ vadm_daemon_close_client(VadmClient *client)
     vadm_client_close(client, VADM_DISCONNECT_SHUTDOWN);
 }
 
+gboolean
+vadm_daemon_stop_saving(VadmDaemon *daemon, gint64 timeout_us)
+{
+    if (!vadm_saver_stop(daemon->store.saver, timeout_us))
+        return FALSE;
+    daemon->store.saver = NULL;
+    return TRUE;
+}
+
 /* References to clients are in jobs, in the mailbox and with the resolver: they go in this
  * order, then the servers. */
 void
@@ -404,6 +414,8 @@ vadm_daemon_free(VadmDaemon *daemon)
     for (guint i = 0; i < daemon->servers->len; i++)
         vadm_server_stop_listening(g_ptr_array_index(daemon->servers, i));
     vadm_daemon_stop_pools(daemon, (gint64)daemon->start_config->shutdown_timeout * G_USEC_PER_SEC);
+    if (daemon->store.saver)
+        vadm_daemon_stop_saving(daemon, G_MAXINT32 * (gint64)G_USEC_PER_SEC);
     vadm_daemon_each_client(daemon, vadm_daemon_close_client);
     vadm_resolver_free(daemon->resolver);
     vadm_mailbox_close(daemon->mailbox);

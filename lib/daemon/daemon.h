@@ -44,6 +44,12 @@ gboolean vadm_daemon_listen(VadmDaemon *daemon, GError **error);
  */
 void vadm_daemon_shutdown(VadmDaemon *daemon, void (*done)(gboolean clean, gpointer user),
                           gpointer user);
+/** vadm_daemon_stop_saving: ends the thread that stores the configuration, when all that was
+ * asked of it is done; nobody may change the configuration any more. @timeout_us: microseconds.
+ * Returns: FALSE: the disk hangs: the daemon must not be freed then. Main thread, after the
+ * shutdown. */
+gboolean vadm_daemon_stop_saving(VadmDaemon *daemon, gint64 timeout_us);
+/** vadm_daemon_free: (nullable): waits for the disk where vadm_daemon_stop_saving() has not. */
 void vadm_daemon_free(VadmDaemon *daemon);
 
 /* Any thread. */
@@ -51,7 +57,7 @@ VadmServer *vadm_daemon_find_server(VadmDaemon *daemon, const char *name);
 /** vadm_daemon_server: by lvaServerIndex: that one, or the first behind it. (nullable) */
 VadmServer *vadm_daemon_server(VadmDaemon *daemon, VadmMatch match, guint32 index);
 VadmConfig *vadm_daemon_get_config(VadmDaemon *daemon); /* (transfer full): the one in force */
-/* For txn.c and reload.c, and for main to call vadm_store_set_file(). */
+/* For txn.c, reload.c, rollback.c and the agent's source. */
 VadmStore *vadm_daemon_get_store(VadmDaemon *daemon);
 VadmLog *vadm_daemon_get_log(VadmDaemon *daemon);
 VadmMailbox *vadm_daemon_get_mailbox(VadmDaemon *daemon); /* runs things in the main thread */

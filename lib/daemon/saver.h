@@ -22,8 +22,8 @@ void vadm_saver_submit(VadmSaver *saver, void (*run)(gpointer data), gpointer da
 gboolean vadm_saver_is_idle(VadmSaver *saver);
 
 /** vadm_saver_stop: waits until all jobs have run and ends the thread; consumes @saver. Nobody
- * may submit any more. @timeout_us: microseconds. Returns: FALSE: the disk hangs; the thread and
- * all it may touch must be left alone. */
+ * but the jobs may submit any more. @timeout_us: microseconds. Returns: FALSE: the disk hangs; the
+ * thread and all it may touch must be left alone. */
 gboolean vadm_saver_stop(VadmSaver *saver, gint64 timeout_us);
 
 #endif

@@ -14,13 +14,25 @@
 typedef struct _VadmStateFile VadmStateFile;
 
 /**
+ * vadm_state_file_read:
+ * @error: VADM_ERROR_SYSTEM (errno ENOENT: there is none; EFBIG: larger than a configuration file
+ *     may be); VADM_ERROR_DENIED: the file or its directory belongs to somebody else than root
+ *     and us, others may write it, or it is no regular file
+ *
+ * Never blocks on a FIFO, follows no symbolic link. Any thread.
+ * Returns: (transfer full) (nullable): the octets as they are
+ */
+GString *vadm_state_file_read(const char *path, GError **error);
+
+/**
  * vadm_state_file_prepare:
  * @path: absolute; its directory is made (mode 0700) when only its last component is missing
  * @text: (nullable): what the file shall say; NULL: there shall be no file
  * @error: VADM_ERROR_SYSTEM naming the file and the call that failed; VADM_ERROR_DENIED: the
  *     directory belongs to somebody else than root and us, or others may write it
  *
- * Writes PATH.new and fsyncs it; what a killed process left there is replaced.
+ * Writes PATH.new and fsyncs it, and keeps the old file as PATH.old; what a killed process left
+ * there is removed.
  * Returns: (transfer full) (nullable)
  */
 VadmStateFile *vadm_state_file_prepare(const char *path, const char *text, GError **error);
@@ -29,7 +41,8 @@ VadmStateFile *vadm_state_file_prepare(const char *path, const char *text, GErro
  * directory. Returns: FALSE: the old one is there as before. */
 gboolean vadm_state_file_commit(VadmStateFile *file, GError **error);
 /** vadm_state_file_undo: puts the old one (or none) back. Idempotent; TRUE when nothing was
- * committed. Returns: FALSE: what was committed is still there. */
+ * committed. That it is back, but perhaps not on the disk yet (the fsync failed), is a warning in
+ * the log. Returns: FALSE: what was committed is still there. */
 gboolean vadm_state_file_undo(VadmStateFile *file, GError **error);
 /** vadm_state_file_finish: there is nothing to be undone any more: drops the old file. Consumes
  * @file. (nullable) */

@@ -22,13 +22,23 @@ vadm_store_normalise(VadmConfig *config)
     config->log_outputs = g_strdup(vadm_log_set_get_outputs(config->log_set));
 }
 
+static void
+vadm_store_make_plain(VadmConfig **which, const VadmConfig *itself)
+{
+    VadmConfig *plain = vadm_config_copy_plain(*which ? *which : itself);
+
+    vadm_config_unref(*which);
+    *which = plain;
+}
+
 void
 vadm_store_init(VadmStore *store, VadmConfig *config)
 {
     *store = (VadmStore){.config = vadm_config_ref(config)};
     vadm_mutex_init(&store->lock);
     vadm_cond_init(&store->released);
-    store->file = vadm_config_copy(config);
+    vadm_store_make_plain(&config->file, config);
+    vadm_store_make_plain(&config->base, config);
     vadm_store_normalise(config);
     vadm_store_stamp(store, config, VADM_ORIGIN_STARTUP);
 }
@@ -42,7 +52,10 @@ vadm_store_clear(VadmStore *store)
         g_clear_pointer(&store->retry, g_source_unref);
     }
     g_clear_pointer(&store->retry_path, g_free);
-    g_clear_pointer(&store->file, vadm_config_unref);
+    if (store->rollback) {
+        g_source_destroy(store->rollback);
+        g_clear_pointer(&store->rollback, g_source_unref);
+    }
     g_clear_pointer(&store->config, vadm_config_unref);
     vadm_cond_clear(&store->released);
     vadm_mutex_clear(&store->lock);
@@ -54,15 +67,6 @@ vadm_store_get_config(VadmStore *store)
     VADM_LOCK_SCOPE(&store->lock);
 
     return vadm_config_ref(store->config);
-}
-
-void
-vadm_store_set_file(VadmStore *store, const VadmConfig *file)
-{
-    VadmConfig *old = store->file;
-
-    store->file = vadm_config_copy(file);
-    vadm_config_unref(old);
 }
 
 gboolean
@@ -92,12 +96,13 @@ vadm_store_release(VadmStore *store, gpointer holder)
 }
 
 void
-vadm_store_commit(VadmStore *store, VadmConfig *next, VadmOrigin origin)
+vadm_store_commit(VadmStore *store, VadmConfig *next, VadmOrigin origin, gboolean counted)
 {
     VadmConfig *old;
 
     vadm_mutex_lock(&store->lock);
-    vadm_store_stamp(store, next, origin);
+    if (counted)
+        vadm_store_stamp(store, next, origin);
     old = store->config;
     store->config = vadm_config_ref(next);
     vadm_mutex_unlock(&store->lock);

@@ -9,6 +9,7 @@
 
 #include "common/lock.h"
 #include "daemon/config.h"
+#include "daemon/saver.h"
 
 typedef struct {
     VadmMutex lock;         /* leaf: nothing else is locked or called under it */
@@ -17,33 +18,30 @@ typedef struct {
     gpointer holder;        /* who has the writer token, NULL: nobody; under lock */
     VadmCond released;      /* signalled when the token is free */
 
+    VadmSaver *saver; /* constant; NULL in tests that store nothing */
+
     /* for reload.c; main thread */
-    VadmConfig *file; /* what the file said when it was last read */
-    GSource *retry;   /* a reload waits for the token */
+    GSource *retry; /* a reload waits for the token, or for a confirmation */
     char *retry_path;
+    gboolean reloading; /* one is with the saver */
+    gboolean again;     /* and another one has been asked for meanwhile */
+
+    GSource *rollback; /* for rollback.c: the time of the confirmation; main thread */
 } VadmStore;
 
 /**
  * vadm_store_init:
  * @config: (transfer none): put in force with generation 1, the time of now and origin
- *     startup; the strings of logging become those of its log_set. Nobody else may see it yet.
+ *     startup; the strings of logging become those of its log_set. Where it has no file or base,
+ *     that is what it says itself. Nobody else may see it yet.
  */
 void vadm_store_init(VadmStore *store, VadmConfig *config);
-/** vadm_store_clear: the token must be free and no thread may use @store any more. */
+/** vadm_store_clear: the token must be free, the saver gone, and no thread may use @store any
+ * more. */
 void vadm_store_clear(VadmStore *store);
 
 /** vadm_store_get_config: Returns: (transfer full): the configuration in force. Any thread. */
 VadmConfig *vadm_store_get_config(VadmStore *store);
-
-/**
- * vadm_store_set_file:
- * @file: (transfer none): what the configuration file says, as vadm_config_load() gave it
- *
- * What a reload compares the file with. Until it is called that is the configuration of
- * vadm_store_init(), in which main may have put values of the command line and the environment:
- * a reload would take what the file says instead for a change of the file. Main thread.
- */
-void vadm_store_set_file(VadmStore *store, const VadmConfig *file);
 
 /**
  * vadm_store_acquire:
@@ -58,12 +56,13 @@ void vadm_store_release(VadmStore *store, gpointer holder);
 
 /**
  * vadm_store_commit:
- * @next: (transfer none): stamped with the next generation, the time of now and @origin, and put
- *     in force. Nobody else may see it yet.
+ * @next: (transfer none): put in force. Nobody else may see it yet.
+ * @counted: it is another configuration: it is stamped with the next generation, the time of now
+ *     and @origin
  *
  * The holder of the token only.
  */
-void vadm_store_commit(VadmStore *store, VadmConfig *next, VadmOrigin origin);
+void vadm_store_commit(VadmStore *store, VadmConfig *next, VadmOrigin origin, gboolean counted);
 /**
  * vadm_store_undo:
  * @mine: what the caller has put in force

@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define VADM_LOG_CATEGORY "daemon.txn"
-#include "daemon/txn.h"
+#include "daemon/txn-private.h"
 
 #include "common/log.h"
-
-/* What a transaction does to one server beside the configuration. */
-typedef struct {
-    VadmServer *server;
-    VadmPoolChange *pool; /* NULL: the numbers of workers stay */
-    VadmServerLimits from, to;
-} VadmTxnServer;
-
-struct _VadmDaemonTxn {
-    VadmStore *store;
-    VadmDaemon *daemon;
-    VadmOrigin origin;
-    VadmConfig *before, *next;
-    VadmLogSet *log_set; /* made for @next, NULL: logging stays */
-    GArray *servers;     /* of VadmTxnServer */
-    GPtrArray *clients;  /* of VadmClient references: to be disconnected */
-    char *diff;          /* from @before to @next, for the log; "" when they are the same */
-    gboolean committed;
-};
+#include "daemon/rollback.h"
 
 static void
 vadm_txn_client_unref(gpointer client)
@@ -65,318 +47,6 @@ vadm_txn_end(VadmDaemonTxn *txn)
     g_free(txn);
 }
 
-static gboolean
-vadm_txn_check_client(VadmDaemonTxn *txn, const VadmChange *change, VadmFault *fault)
-{
-    VadmServer *server = vadm_daemon_server(txn->daemon, VADM_MATCH_EQ, change->server);
-    g_autoptr(VadmClient) client = NULL;
-    guint64 wanted = change->value.number;
-
-    fault->tag = change->tag;
-    if (!server) {
-        g_set_error(&fault->error, VADM_ERROR, VADM_ERROR_NO_SERVER,
-                    "there is no server with index %u", change->server);
-        return FALSE;
-    }
-    client = vadm_server_find_client(server, VADM_MATCH_EQ, change->client);
-    if (!client) {
-        g_set_error(&fault->error, VADM_ERROR, VADM_ERROR_NO_CLIENT,
-                    "server '%s' has no client with index %u", vadm_server_get_name(server),
-                    change->client);
-        return FALSE;
-    }
-    if (change->value.kind != VADM_VALUE_UINT ||
-        (wanted != VADM_CLIENT_CONNECTED && wanted != VADM_CLIENT_DISCONNECT)) {
-        g_set_error(&fault->error, VADM_ERROR, VADM_ERROR_INVALID_VALUE,
-                    "the state of client %u of server '%s' can be set to connected(1) or "
-                    "disconnect(2), not to %" G_GUINT64_FORMAT,
-                    change->client, vadm_server_get_name(server), wanted);
-        return FALSE;
-    }
-    if (wanted == VADM_CLIENT_DISCONNECT)
-        g_ptr_array_add(txn->clients, g_steal_pointer(&client));
-    return TRUE;
-}
-
-static gboolean
-vadm_txn_check_clients(VadmDaemonTxn *txn, const VadmChange *changes, guint n_changes,
-                       VadmFault *fault)
-{
-    for (guint i = 0; i < n_changes; i++) {
-        if (changes[i].field == VADM_FIELD_CLIENT_ADMIN_STATUS &&
-            !vadm_txn_check_client(txn, &changes[i], fault))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean
-vadm_txn_apply(VadmDaemonTxn *txn, const VadmChange *changes, guint n_changes, VadmFault *fault)
-{
-    for (guint i = 0; i < n_changes; i++) {
-        if (changes[i].field != VADM_FIELD_CLIENT_ADMIN_STATUS &&
-            !vadm_config_apply(txn->next, &changes[i], fault))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-static guint
-vadm_change_hash(gconstpointer data)
-{
-    const VadmChange *change = data;
-
-    return (guint)change->field * 31u + change->server * 65599u + change->client;
-}
-
-static gboolean
-vadm_change_equal(gconstpointer a, gconstpointer b)
-{
-    const VadmChange *one = a;
-    const VadmChange *other = b;
-
-    return one->field == other->field && one->server == other->server &&
-           one->client == other->client;
-}
-
-/* Two values for one instance contradict each other, also when they are equal. */
-static gboolean
-vadm_txn_check_duplicates(const VadmChange *changes, guint n_changes, VadmFault *fault)
-{
-    g_autoptr(GHashTable) seen = g_hash_table_new(vadm_change_hash, vadm_change_equal);
-
-    for (guint i = 0; i < n_changes; i++) {
-        if (g_hash_table_add(seen, (gpointer)&changes[i]))
-            continue;
-        fault->tag = changes[i].tag;
-        g_set_error(&fault->error, VADM_ERROR, VADM_ERROR_INCONSISTENT,
-                    "field %d of server %u, client %u is set twice", changes[i].field,
-                    changes[i].server, changes[i].client);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-/* The other half of a contradiction in @field: both decide whether it is one. */
-static VadmField
-vadm_field_partner(VadmField field)
-{
-    switch (field) {
-    case VADM_FIELD_SERVER_WORKERS_MIN:
-        return VADM_FIELD_SERVER_WORKERS_MAX;
-    case VADM_FIELD_SERVER_WORKERS_MAX:
-        return VADM_FIELD_SERVER_WORKERS_MIN;
-    case VADM_FIELD_SERVER_CLIENTS_MAX:
-        return VADM_FIELD_SERVER_CLIENTS_UNAUTH_MAX;
-    case VADM_FIELD_SERVER_CLIENTS_UNAUTH_MAX:
-        return VADM_FIELD_SERVER_CLIENTS_MAX;
-    default:
-        return field;
-    }
-}
-
-/* The tag of the last change of @field or its partner; of the last change of all if there is
- * none. */
-static guint
-vadm_txn_find_tag(const VadmChange *changes, guint n_changes, VadmField field, guint32 server)
-{
-    for (guint i = n_changes; i-- > 0;) {
-        if (changes[i].server == server &&
-            (changes[i].field == field || changes[i].field == vadm_field_partner(field)))
-            return changes[i].tag;
-    }
-    return n_changes ? changes[n_changes - 1].tag : 0;
-}
-
-static void
-vadm_txn_name_fault(const VadmDaemonTxn *txn, VadmField field, guint32 index, GError **error)
-{
-    const VadmServerConfig *server = vadm_config_find_server_index(txn->next, index);
-    const VadmServerLimits *limits = server ? &server->limits : NULL;
-
-    if (!server)
-        g_prefix_error(error, "[log] level: ");
-    else if (vadm_field_partner(field) == VADM_FIELD_SERVER_WORKERS_MIN)
-        g_prefix_error(error, "[server %s] min_workers %u, max_workers %u: ", server->name,
-                       limits->workers_min, limits->workers_max);
-    else if (vadm_field_partner(field) == VADM_FIELD_SERVER_CLIENTS_MAX)
-        g_prefix_error(error,
-                       "[server %s] max_clients %u, max_anonymous_clients %u: ", server->name,
-                       limits->clients_max, limits->clients_unauth_max);
-}
-
-static gboolean
-vadm_txn_validate(VadmDaemonTxn *txn, const VadmChange *changes, guint n_changes, VadmFault *fault)
-{
-    VadmField field;
-    guint32 server;
-
-    if (vadm_config_validate(txn->next, &field, &server, &fault->error))
-        return TRUE;
-    /* A caller with changes knows which it is told about; who brings a whole file does not. */
-    if (n_changes == 0)
-        vadm_txn_name_fault(txn, field, server, &fault->error);
-    fault->tag = vadm_txn_find_tag(changes, n_changes, field, server);
-    return FALSE;
-}
-
-static VadmLogSet *
-vadm_txn_new_log_set(VadmDaemonTxn *txn, const char *outputs, GError **error)
-{
-    const VadmConfig *next = txn->next;
-    VadmLogGuard guard = {(const char *const *)next->log_directories};
-    /* A manager that leaves the outputs alone opens none: they may be where its own may not. */
-    gboolean guarded = txn->origin == VADM_ORIGIN_SNMP &&
-                       !g_str_equal(txn->before->log_outputs, next->log_outputs);
-
-    return vadm_log_set_new(vadm_daemon_get_log(txn->daemon), (int)next->log_level,
-                            next->log_filters, outputs, next->log_default_outputs,
-                            guarded ? &guard : NULL, error);
-}
-
-/* Whose fault it was that there is no set: that of the filters if these are refused with the
- * default outputs, too. */
-static VadmField
-vadm_txn_find_log_fault(VadmDaemonTxn *txn)
-{
-    VadmLogSet *trial = vadm_txn_new_log_set(txn, NULL, NULL);
-
-    if (!trial)
-        return VADM_FIELD_LOG_FILTERS;
-    vadm_log_set_discard(trial);
-    return VADM_FIELD_LOG_OUTPUTS;
-}
-
-static gboolean
-vadm_txn_prepare_log(VadmDaemonTxn *txn, const VadmChange *changes, guint n_changes,
-                     VadmFault *fault)
-{
-    const VadmConfig *before = txn->before;
-    VadmConfig *next = txn->next;
-
-    if (before->log_level == next->log_level &&
-        g_str_equal(before->log_filters, next->log_filters) &&
-        g_str_equal(before->log_outputs, next->log_outputs))
-        return TRUE;
-    txn->log_set = vadm_txn_new_log_set(txn, next->log_outputs, &fault->error);
-    if (!txn->log_set) {
-        fault->tag = vadm_txn_find_tag(changes, n_changes, vadm_txn_find_log_fault(txn), 0);
-        return FALSE;
-    }
-    g_free(next->log_filters);
-    g_free(next->log_outputs);
-    next->log_filters = g_strdup(vadm_log_set_get_filters(txn->log_set));
-    next->log_outputs = g_strdup(vadm_log_set_get_outputs(txn->log_set));
-    if (next->log_set)
-        vadm_log_set_unref(next->log_set);
-    next->log_set = vadm_log_set_ref(txn->log_set);
-    return TRUE;
-}
-
-/* The set says the same as the one in force, only in other words ("1:a  2:b"). */
-static void
-vadm_txn_drop_equal_log(VadmDaemonTxn *txn)
-{
-    const VadmConfig *before = txn->before;
-
-    if (!txn->log_set || before->log_level != txn->next->log_level ||
-        !g_str_equal(before->log_filters, txn->next->log_filters) ||
-        !g_str_equal(before->log_outputs, txn->next->log_outputs))
-        return;
-    vadm_log_set_unref(txn->next->log_set);
-    txn->next->log_set = before->log_set ? vadm_log_set_ref(before->log_set) : NULL;
-    vadm_log_set_discard(g_steal_pointer(&txn->log_set));
-}
-
-static gboolean
-vadm_limits_workers_equal(const VadmServerLimits *a, const VadmServerLimits *b)
-{
-    return a->workers_min == b->workers_min && a->workers_max == b->workers_max &&
-           a->workers_priority == b->workers_priority;
-}
-
-static gboolean
-vadm_limits_equal(const VadmServerLimits *a, const VadmServerLimits *b)
-{
-    return vadm_limits_workers_equal(a, b) && a->clients_max == b->clients_max &&
-           a->clients_unauth_max == b->clients_unauth_max &&
-           a->clients_high_percent == b->clients_high_percent &&
-           a->client_requests_max == b->client_requests_max;
-}
-
-/* Starts the threads that the new limits of one server ask for. */
-static gboolean
-vadm_txn_prepare_server(VadmDaemonTxn *txn, const VadmServerConfig *config, GError **error)
-{
-    const VadmServerConfig *old = vadm_config_find_server_index(txn->before, config->index);
-    VadmServer *server = vadm_daemon_server(txn->daemon, VADM_MATCH_EQ, config->index);
-    VadmTxnServer entry = {.server = server, .to = config->limits};
-    VadmPoolLimits workers = {config->limits.workers_min, config->limits.workers_max,
-                              config->limits.workers_priority};
-
-    /* Servers come and go by a restart only. */
-    if (!old || !server) {
-        g_set_error(error, VADM_ERROR, VADM_ERROR_NO_SERVER, "there is no server with index %u",
-                    config->index);
-        return FALSE;
-    }
-    if (vadm_limits_equal(&old->limits, &config->limits))
-        return TRUE;
-    entry.from = old->limits;
-    if (!vadm_limits_workers_equal(&entry.from, &entry.to)) {
-        entry.pool = vadm_pool_prepare(vadm_server_get_pool(server), &workers, error);
-        if (!entry.pool)
-            return FALSE;
-    }
-    g_array_append_val(txn->servers, entry);
-    return TRUE;
-}
-
-/* Which field asked for the threads that could not be started. */
-static VadmField
-vadm_txn_find_worker_fault(const VadmDaemonTxn *txn, const VadmServerConfig *config)
-{
-    const VadmServerConfig *old = vadm_config_find_server_index(txn->before, config->index);
-
-    if (old && old->limits.workers_priority < config->limits.workers_priority &&
-        old->limits.workers_min >= config->limits.workers_min)
-        return VADM_FIELD_SERVER_WORKERS_PRIORITY;
-    return VADM_FIELD_SERVER_WORKERS_MIN;
-}
-
-static gboolean
-vadm_txn_prepare_servers(VadmDaemonTxn *txn, const VadmChange *changes, guint n_changes,
-                         VadmFault *fault)
-{
-    for (guint i = 0; i < txn->next->servers->len; i++) {
-        const VadmServerConfig *config = txn->next->servers->pdata[i];
-
-        if (vadm_txn_prepare_server(txn, config, &fault->error))
-            continue;
-        fault->tag = vadm_txn_find_tag(changes, n_changes, vadm_txn_find_worker_fault(txn, config),
-                                       config->index);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-/* The part that all ways to a new configuration share; what is checked comes before what costs
- * something. */
-static gboolean
-vadm_txn_prepare_next(VadmDaemonTxn *txn, const VadmChange *changes, guint n_changes,
-                      VadmFault *fault)
-{
-    if (!vadm_txn_validate(txn, changes, n_changes, fault) ||
-        !vadm_txn_check_clients(txn, changes, n_changes, fault) ||
-        !vadm_txn_prepare_log(txn, changes, n_changes, fault))
-        return FALSE;
-    vadm_txn_drop_equal_log(txn);
-    if (!vadm_txn_prepare_servers(txn, changes, n_changes, fault))
-        return FALSE;
-    txn->diff = vadm_config_diff(txn->before, txn->next);
-    return TRUE;
-}
-
 VadmDaemonTxn *
 vadm_txn_prepare(VadmDaemon *daemon, const VadmChange *changes, guint n_changes, VadmOrigin origin,
                  gint64 wait_us, VadmFault *fault)
@@ -387,7 +57,6 @@ vadm_txn_prepare(VadmDaemon *daemon, const VadmChange *changes, guint n_changes,
         return NULL;
     txn->next = vadm_config_copy(txn->before);
     if (vadm_txn_apply(txn, changes, n_changes, fault) &&
-        vadm_txn_check_duplicates(changes, n_changes, fault) &&
         vadm_txn_prepare_next(txn, changes, n_changes, fault))
         return txn;
     vadm_txn_abort(txn);
@@ -414,21 +83,30 @@ vadm_txn_prepare_config(VadmDaemon *daemon, const VadmConfig *base, const VadmCo
     if (!txn)
         return NULL;
     txn->next = vadm_config_copy(next);
-    if (vadm_txn_check_base(txn, base, fault) && vadm_txn_prepare_next(txn, NULL, 0, fault))
+    if (vadm_txn_check_base(txn, base, fault) && vadm_txn_check_pending(txn, fault) &&
+        vadm_txn_prepare_next(txn, NULL, 0, fault))
         return txn;
     vadm_txn_abort(txn);
     return NULL;
 }
 
-void
-vadm_txn_commit(VadmDaemonTxn *txn)
+/* Anything can be taken back but what is on the disk, so that comes first. */
+gboolean
+vadm_txn_commit(VadmDaemonTxn *txn, GError **error)
 {
     if (txn->committed)
-        return;
+        return TRUE;
+    if (txn->state && !vadm_state_file_commit(txn->state, error))
+        return FALSE;
     txn->committed = TRUE;
-    if (*txn->diff == '\0')
-        return;
-    vadm_store_commit(txn->store, txn->next, txn->origin);
+    if (!txn->changes)
+        return TRUE;
+    if (txn->arm)
+        txn->next->confirm_deadline =
+            g_get_monotonic_time() + (gint64)txn->next->confirm_timeout * G_USEC_PER_SEC;
+    vadm_store_commit(txn->store, txn->next, txn->origin, *txn->diff != '\0');
+    if (txn->next->rollback_to)
+        vadm_rollback_watch(txn->daemon);
     if (txn->log_set)
         vadm_log_install(vadm_daemon_get_log(txn->daemon), txn->log_set);
     for (guint i = 0; i < txn->servers->len; i++) {
@@ -438,24 +116,15 @@ vadm_txn_commit(VadmDaemonTxn *txn)
             vadm_pool_commit(entry->pool);
         vadm_server_set_limits(entry->server, &entry->to);
     }
+    return TRUE;
 }
 
-gboolean
-vadm_txn_undo(VadmDaemonTxn *txn, GError **error)
+/* Puts back what is in memory: that cannot fail. */
+static void
+vadm_txn_restore(VadmDaemonTxn *txn)
 {
-    if (!txn->committed)
-        return TRUE;
-    if (*txn->diff != '\0' && !vadm_store_undo(txn->store, txn->next, txn->before)) {
-        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFLICT,
-                    "configuration %u cannot be taken back: another one is in force since",
-                    txn->next->generation);
-        VADM_ERR("configuration %u cannot be taken back: another one is in force since",
-                 txn->next->generation);
-        return FALSE;
-    }
-    txn->committed = FALSE;
-    if (*txn->diff == '\0')
-        return TRUE;
+    if (txn->before->rollback_to)
+        vadm_rollback_watch(txn->daemon);
     if (txn->log_set && txn->before->log_set)
         vadm_log_install(vadm_daemon_get_log(txn->daemon), txn->before->log_set);
     for (guint i = 0; i < txn->servers->len; i++) {
@@ -465,9 +134,39 @@ vadm_txn_undo(VadmDaemonTxn *txn, GError **error)
             vadm_pool_undo(entry->pool);
         vadm_server_set_limits(entry->server, &entry->from);
     }
-    VADM_WARN("configuration %u is taken back: %u is in force again", txn->next->generation,
-              txn->before->generation);
-    return TRUE;
+    if (*txn->diff != '\0')
+        VADM_WARN("configuration %u is taken back: %u is in force again", txn->next->generation,
+                  txn->before->generation);
+}
+
+gboolean
+vadm_txn_undo(VadmDaemonTxn *txn, GError **error)
+{
+    g_autoptr(GError) disk = NULL;
+
+    if (txn->committed && txn->changes && !vadm_store_undo(txn->store, txn->next, txn->before)) {
+        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFLICT,
+                    "configuration %u cannot be taken back: another one is in force since",
+                    txn->next->generation);
+        VADM_ERR("configuration %u cannot be taken back: another one is in force since",
+                 txn->next->generation);
+        return FALSE;
+    }
+    if (txn->committed && txn->changes)
+        vadm_txn_restore(txn);
+    txn->committed = FALSE;
+    if (!txn->state || vadm_state_file_undo(txn->state, &disk))
+        return TRUE;
+    VADM_ERR("configuration %u is in force again, but what is stored is still %u: %s",
+             txn->before->generation, txn->next->generation, disk->message);
+    g_propagate_error(error, g_steal_pointer(&disk));
+    return FALSE;
+}
+
+gboolean
+vadm_txn_waits_for_disk(const VadmDaemonTxn *txn)
+{
+    return txn->state != NULL;
 }
 
 /* At a level that the default shows: a trail of changes that has to be switched on first is
@@ -484,6 +183,18 @@ vadm_txn_log(const VadmDaemonTxn *txn)
     VADM_WARN("configuration %u (%s): %s", txn->next->generation, origins[txn->origin], txn->diff);
 }
 
+static void
+vadm_txn_log_confirmation(const VadmDaemonTxn *txn)
+{
+    const VadmConfig *before = txn->before, *next = txn->next;
+
+    if (txn->arm)
+        VADM_WARN("configuration %u is rolled back to %u unless it is confirmed within %u s",
+                  next->generation, next->rollback_to->generation, next->confirm_timeout);
+    else if (before->rollback_to && txn->origin != VADM_ORIGIN_ROLLBACK && !next->rollback_to)
+        VADM_WARN("configuration %u is confirmed", before->generation);
+}
+
 /* What a committed change leaves to do that cannot be taken back. */
 static void
 vadm_txn_settle(VadmDaemonTxn *txn)
@@ -495,8 +206,10 @@ vadm_txn_settle(VadmDaemonTxn *txn)
             vadm_pool_finish(entry->pool);
     }
     vadm_log_set_unref(txn->log_set);
+    vadm_state_file_finish(g_steal_pointer(&txn->state));
     if (*txn->diff != '\0')
         vadm_txn_log(txn);
+    vadm_txn_log_confirmation(txn);
     vadm_txn_end(txn);
 }
 
@@ -517,12 +230,12 @@ vadm_txn_finish(VadmDaemonTxn *txn)
 void
 vadm_txn_abort(VadmDaemonTxn *txn)
 {
-    g_autoptr(GError) conflict = NULL;
-
-    if (!vadm_txn_undo(txn, &conflict)) {
+    vadm_txn_undo(txn, NULL);
+    if (txn->committed) {
         vadm_txn_settle(txn);
         return;
     }
+    vadm_state_file_abort(g_steal_pointer(&txn->state));
     for (guint i = 0; i < txn->servers->len; i++) {
         VadmTxnServer *entry = &g_array_index(txn->servers, VadmTxnServer, i);
 
@@ -543,7 +256,10 @@ vadm_daemon_change(VadmDaemon *daemon, const VadmChange *changes, guint n_change
 
     if (!txn)
         return FALSE;
-    vadm_txn_commit(txn);
+    if (!vadm_txn_commit(txn, &fault->error)) {
+        vadm_txn_abort(txn);
+        return FALSE;
+    }
     vadm_txn_finish(txn);
     return TRUE;
 }

@@ -22,7 +22,12 @@ typedef struct _VadmDaemonTxn VadmDaemonTxn;
  *     of the change at fault, of the last one that takes part where several do.
  *
  * For origin SNMP log files are guarded by [log] directories. Any thread; may open files and
- * start threads, never waits for other things.
+ * start threads; waits for the disk only if vadm_config_touches_disk() of what is in force, or
+ * VADM_FIELD_CONFIG_STORAGE is changed.
+ *
+ * VADM_FIELD_CONFIG_CONFIRM_TIMEOUT: LIBVIRT-ADMIN-MIB, lvaConfigConfirmTimeout. While a
+ * confirmation is pending VADM_ERROR_BUSY is also the answer to every change of the
+ * configuration that does not come with that field set to 0.
  * Returns: (transfer full) (nullable)
  */
 VadmDaemonTxn *vadm_txn_prepare(VadmDaemon *daemon, const VadmChange *changes, guint n_changes,
@@ -36,11 +41,16 @@ VadmDaemonTxn *vadm_txn_prepare_config(VadmDaemon *daemon, const VadmConfig *bas
                                        const VadmConfig *next, VadmOrigin origin, gint64 wait_us,
                                        VadmFault *fault);
 
-/** vadm_txn_commit: puts it in force. Cannot fail for the local daemon. Any thread. */
-void vadm_txn_commit(VadmDaemonTxn *txn);
+/** vadm_txn_commit: puts it in force. @error: VADM_ERROR_SYSTEM: the state file cannot be
+ * replaced; nothing has changed then, and abort is due. Cannot fail unless
+ * vadm_txn_waits_for_disk(). Idempotent. Any thread. */
+gboolean vadm_txn_commit(VadmDaemonTxn *txn, GError **error);
 /** vadm_txn_undo: puts back what was in force before. Returns: FALSE: somebody else changed the
- * configuration since, which stays (VADM_ERROR_CONFLICT, logged). Idempotent. */
+ * configuration since, which stays (VADM_ERROR_CONFLICT), or only the state file could not be put
+ * back (VADM_ERROR_SYSTEM); both are logged. Idempotent. */
 gboolean vadm_txn_undo(VadmDaemonTxn *txn, GError **error);
+/** vadm_txn_waits_for_disk: whether the phases after prepare may wait for the disk. */
+gboolean vadm_txn_waits_for_disk(const VadmDaemonTxn *txn);
 /** vadm_txn_finish: the irreversible part; logs old -> new. Consumes @txn. */
 void vadm_txn_finish(VadmDaemonTxn *txn);
 /** vadm_txn_abort: gives up; a committed one is undone first. Consumes @txn. */

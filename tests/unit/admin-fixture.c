@@ -79,6 +79,8 @@ make_config(AdminFixture *fixture)
             listen->text = g_strconcat("unix:", listen->path, NULL);
         }
     }
+    g_free(config->state_dir);
+    config->state_dir = g_strdup(fixture->dir);
     g_free(config->log_outputs);
     g_free(config->log_default_outputs);
     config->log_outputs = g_strdup_printf("4:file:%s/test.log", fixture->dir);

@@ -13,3 +13,10 @@ tests_unit_test_admin_errors_LDADD = $(ADMIN_TEST_LIBS)
 tests_unit_test_admin_replay_SOURCES = tests/unit/test-admin-replay.c $(ADMIN_FIXTURE)
 tests_unit_test_admin_replay_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_admin_replay_LDADD = $(ADMIN_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test-source-local
+TESTS += tests/unit/test-source-local
+tests_unit_test_source_local_SOURCES = tests/unit/test-source-local.c $(ADMIN_FIXTURE) \
+	agent/source-local.c agent/source-local.h agent/source-local-private.h agent/source-local-set.c
+tests_unit_test_source_local_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_source_local_LDADD = $(ADMIN_TEST_LIBS)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 check_PROGRAMS += tests/unit/test-config tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
-	tests/unit/test-reload
+	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-saver \
+	tests/unit/test-state tests/unit/test-state-file
 TESTS += tests/unit/test-config tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
-	tests/unit/test-reload
+	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-saver \
+	tests/unit/test-state tests/unit/test-state-file
 
 CONFIG_SOURCES = \
 	lib/daemon/config.c lib/daemon/config-change.c lib/daemon/config-file.c \
@@ -23,6 +25,8 @@ tests_unit_test_pool_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 
 # Not linked with libvadm-daemon: the test is the daemon, the servers and the clients.
 TXN_SOURCES = tests/unit/txn-fixture.c tests/unit/txn-fixture.h lib/daemon/txn.c \
+	lib/daemon/txn-confirm.c lib/daemon/txn-prepare.c lib/daemon/rollback.c lib/daemon/saver.c \
+	lib/daemon/state.c lib/daemon/state-file.c \
 	lib/daemon/reload.c lib/daemon/store.c lib/daemon/pool.c $(CONFIG_SOURCES)
 tests_unit_test_txn_SOURCES = tests/unit/test-txn.c $(TXN_SOURCES)
 tests_unit_test_txn_CFLAGS = $(UNIT_CFLAGS)
@@ -30,3 +34,20 @@ tests_unit_test_txn_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 tests_unit_test_reload_SOURCES = tests/unit/test-reload.c $(TXN_SOURCES)
 tests_unit_test_reload_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_reload_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+tests_unit_test_confirm_SOURCES = tests/unit/test-confirm.c $(TXN_SOURCES)
+tests_unit_test_confirm_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_confirm_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+tests_unit_test_saver_SOURCES = tests/unit/test-saver.c lib/daemon/saver.c
+tests_unit_test_saver_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_saver_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+
+tests_unit_test_state_SOURCES = tests/unit/test-state.c \
+	lib/daemon/state.c lib/daemon/state-file.c $(CONFIG_SOURCES)
+tests_unit_test_state_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_state_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+
+# The test has its own idea of these calls.
+tests_unit_test_state_file_SOURCES = tests/unit/test-state-file.c lib/daemon/state-file.c
+tests_unit_test_state_file_CFLAGS = $(UNIT_CFLAGS) \
+	-Dwrite=test_write -Dlinkat=test_linkat -Dfsync=test_fsync
+tests_unit_test_state_file_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)

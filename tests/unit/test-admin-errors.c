@@ -208,6 +208,33 @@ START_TEST(test_set_order)
 }
 END_TEST
 
+/* What a manager armed over SNMP waits to be confirmed: setters are refused at once. */
+START_TEST(test_pending_confirmation)
+{
+    vadm_typed_param params[] = {ADMIN_UINT("maxWorkers", 30)};
+    const VadmChange armed[] = {
+        {.field = VADM_FIELD_LOG_LEVEL, .value = {.kind = VADM_VALUE_UINT, .number = 4}},
+        {.field = VADM_FIELD_CONFIG_CONFIRM_TIMEOUT,
+         .value = {.kind = VADM_VALUE_UINT, .number = 3600}}};
+    const VadmChange confirm = {.field = VADM_FIELD_CONFIG_CONFIRM_TIMEOUT,
+                                .value = {.kind = VADM_VALUE_UINT}};
+    VadmFault fault = {0, NULL};
+    VadmMessage *reply;
+    g_autofree char *text = NULL;
+    int number, domain;
+
+    ck_assert(vadm_daemon_change(fixture->daemon, armed, 2, VADM_ORIGIN_SNMP, 0, &fault));
+    reply = admin_set_pool(conn, "libvirtd", params, 1, 0);
+    text = vadm_message_get_error(reply, &number, &domain);
+    ck_assert_int_eq(number, VADM_VIR_ERR_RESOURCE_BUSY);
+    ck_assert_int_eq(domain, VADM_VIR_FROM_ADMIN);
+    ck_assert(g_str_has_prefix(text, "resource busy: configuration 2 waits to be confirmed (3"));
+    vadm_message_free(reply);
+    ck_assert(vadm_daemon_change(fixture->daemon, &confirm, 1, VADM_ORIGIN_SNMP, 0, &fault));
+    admin_assert_ok(admin_set_pool(conn, "libvirtd", params, 1, 0));
+}
+END_TEST
+
 /* Somebody else holds the writer token: a setter gives up after a second. */
 START_TEST(test_busy)
 {
@@ -445,6 +472,7 @@ make_suite(void)
     tcase_add_test(tests, test_bounds);
     tcase_add_test(tests, test_set_limits_faults);
     tcase_add_test(tests, test_set_order);
+    tcase_add_test(tests, test_pending_confirmation);
     tcase_add_test(tests, test_busy);
     tcase_add_test(tests, test_absent);
     tcase_add_loop_test(tests, test_flags, 0, G_N_ELEMENTS(flags_cases));

@@ -22,7 +22,7 @@ START_TEST(a_change_is_seen_at_commit_as_a_whole)
 
     prepared = txn_state();
     ck_assert_str_eq(before, prepared);
-    vadm_txn_commit(txn);
+    ck_assert(vadm_txn_commit(txn, NULL));
     new = vadm_store_get_config(&fake->store);
     ck_assert_uint_eq(new->generation, 2);
     ck_assert_int_eq(new->origin, VADM_ORIGIN_SNMP);
@@ -56,8 +56,8 @@ START_TEST(undo_puts_back_everything)
     g_autofree char *after = NULL;
     VadmDaemonTxn *txn = txn_prepare(changes, G_N_ELEMENTS(changes));
 
-    vadm_txn_commit(txn);
-    vadm_txn_commit(txn);
+    ck_assert(vadm_txn_commit(txn, NULL));
+    ck_assert(vadm_txn_commit(txn, NULL));
     ck_assert(g_file_test(path, G_FILE_TEST_EXISTS));
     txn_wait_workers(2, 8, 9);
     ck_assert(vadm_txn_undo(txn, NULL));
@@ -69,7 +69,7 @@ START_TEST(undo_puts_back_everything)
     txn_wait_workers(2, 5, 5);
     /* a number that was seen once is not given to something else */
     txn = txn_prepare(later, 1);
-    vadm_txn_commit(txn);
+    ck_assert(vadm_txn_commit(txn, NULL));
     ck_assert_uint_eq(txn_generation(), 3);
     vadm_txn_abort(txn); /* undoes first */
     ck_assert_uint_eq(txn_generation(), 1);
@@ -112,7 +112,7 @@ START_TEST(refusals_name_the_change_at_fault)
     const VadmChange server[] = {NUMBER(SERVER_WORKERS_MAX, 3, 10, 5)};
     const VadmChange filter[] = {NUMBER(LOG_LEVEL, 0, 1, 1), STRING(LOG_FILTERS, "bad", 2)};
     const VadmChange output[] = {STRING(LOG_OUTPUTS, "1:nosuch", 6), STRING(LOG_FILTERS, "1:a", 7)};
-    const VadmChange unknown[] = {NUMBER(CONFIG_STORAGE, 0, 3, 5)};
+    const VadmChange unknown[] = {NUMBER(CONFIG_LOCK, 0, 3, 5)};
 
     txn_refused(min_max, 3, VADM_ERROR_INCONSISTENT, 2);
     txn_refused(max_min, 3, VADM_ERROR_INCONSISTENT, 3);
@@ -161,17 +161,17 @@ START_TEST(clients_are_disconnected_at_finish)
     txn_refused(no_server, 1, VADM_ERROR_NO_SERVER, 3);
     txn_refused(bad, 1, VADM_ERROR_INVALID_VALUE, 4);
     txn = txn_prepare(good, 1);
-    vadm_txn_commit(txn);
+    ck_assert(vadm_txn_commit(txn, NULL));
     ck_assert(vadm_txn_undo(txn, NULL));
     vadm_txn_abort(txn);
     vadm_txn_finish(txn_prepare(good, 1)); /* never committed */
     ck_assert_int_eq(fake->client.closed, 0);
     txn = txn_prepare(stay, 1);
-    vadm_txn_commit(txn);
+    ck_assert(vadm_txn_commit(txn, NULL));
     vadm_txn_finish(txn);
     ck_assert_int_eq(fake->client.closed, 0);
     txn = txn_prepare(good, 1);
-    vadm_txn_commit(txn);
+    ck_assert(vadm_txn_commit(txn, NULL));
     ck_assert_int_eq(fake->client.closed, 0);
     vadm_txn_finish(txn);
     ck_assert_int_eq(fake->client.closed, 1);
@@ -220,10 +220,10 @@ START_TEST(undo_leaves_what_somebody_else_did)
     g_autoptr(VadmConfig) current = NULL;
     g_autoptr(GError) error = NULL;
 
-    vadm_txn_commit(txn);
+    ck_assert(vadm_txn_commit(txn, NULL));
     current = vadm_store_get_config(&fake->store);
     other = vadm_config_copy(current);
-    vadm_store_commit(&fake->store, other, VADM_ORIGIN_ROLLBACK);
+    vadm_store_commit(&fake->store, other, VADM_ORIGIN_ROLLBACK, TRUE);
     ck_assert(!vadm_txn_undo(txn, &error));
     ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_CONFLICT));
     vadm_txn_abort(txn);
@@ -271,7 +271,7 @@ writer(gpointer data)
             vadm_txn_prepare(fake, changes, 4, VADM_ORIGIN_ADMIN_RPC, PATIENCE, &fault);
 
         ck_assert_ptr_nonnull(txn);
-        vadm_txn_commit(txn);
+        ck_assert(vadm_txn_commit(txn, NULL));
         if (i % 4 == 3)
             vadm_txn_abort(txn);
         else

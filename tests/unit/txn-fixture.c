@@ -27,6 +27,18 @@ vadm_daemon_get_context(VadmDaemon *daemon)
     return NULL;
 }
 
+VadmMailbox *
+vadm_daemon_get_mailbox(VadmDaemon *daemon)
+{
+    return daemon->mailbox;
+}
+
+VadmConfig *
+vadm_daemon_get_config(VadmDaemon *daemon)
+{
+    return vadm_store_get_config(&daemon->store);
+}
+
 VadmServer *
 vadm_daemon_server(VadmDaemon *daemon, VadmMatch match, guint32 index)
 {
@@ -115,12 +127,16 @@ txn_setup(void)
     config = vadm_config_load(fake_file, NULL);
     g_strfreev(config->log_directories);
     config->log_directories = g_strsplit(fake_dir, "\n", -1);
+    g_free(config->state_dir);
+    config->state_dir = g_strdup(fake_dir);
     fake = g_new0(VadmDaemon, 1);
     fake->log = vadm_log_new("test", "0");
     config->log_set = vadm_log_set_new(fake->log, 3, NULL, NULL, "1:stderr", NULL, NULL);
     ck_assert_ptr_nonnull(config->log_set);
     vadm_log_install(fake->log, config->log_set);
     vadm_store_init(&fake->store, config);
+    fake->store.saver = vadm_saver_new(NULL);
+    fake->mailbox = vadm_mailbox_new(NULL);
     for (guint i = 0; i < 2; i++)
         make_server(&fake->servers[i], config->servers->pdata[i]);
 }
@@ -146,6 +162,9 @@ txn_teardown(void)
         vadm_pool_free(fake->servers[i].pool);
     }
     ck_assert_int_eq(fake->client.refs, 0);
+    ck_assert(vadm_saver_stop(fake->store.saver, PATIENCE));
+    vadm_mailbox_close(fake->mailbox);
+    vadm_mailbox_unref(fake->mailbox);
     vadm_store_clear(&fake->store);
     vadm_log_set_default(NULL);
     vadm_log_free(fake->log, G_USEC_PER_SEC);

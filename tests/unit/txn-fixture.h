@@ -29,6 +29,7 @@ struct _VadmClient {
 struct _VadmDaemon {
     VadmStore store;
     VadmLog *log;
+    VadmMailbox *mailbox;
     VadmServer servers[2]; /* admin 1, libvirtd 2 */
     VadmClient client;     /* the only one: 77 of libvirtd */
 };
