@@ -187,7 +187,7 @@ gint64
 vadm_set_expire(VadmSet *set, gint64 now)
 {
     if (set->call && now >= set->call->deadline)
-        vadm_set_give_up(set, "the daemon did not complete it in time");
+        vadm_set_give_up(set, "the daemon did not complete it within 0.8 s");
     if (set->state != VADM_SET_NONE && !set->call && now - set->since >= VADM_SET_ORPHAN_US)
         vadm_set_settle(set, "the master agent was not heard of");
     if (set->call)

@@ -3,6 +3,7 @@
 #include "agent/snmp-thread.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -289,6 +290,26 @@ vadm_snmp_register(VadmSnmpThread *thread)
     return TRUE;
 }
 
+/* When a session ends, net-snmp is within a reading of all its sessions, and vadm_snmp_flush()
+ * reads its internal pipes first. The outer reading then comes to a pipe that is empty by now, and
+ * would wait in read() for ever. */
+static void
+vadm_snmp_unblock_pipes(void)
+{
+    netsnmp_large_fd_set fds;
+    struct timeval none = {0};
+    int n = 0, block = 0;
+
+    netsnmp_large_fd_set_init(&fds, FD_SETSIZE);
+    NETSNMP_LARGE_FD_ZERO(&fds);
+    snmp_select_info2(&n, &fds, &none, &block);
+    for (int fd = 0; fd < n; fd++) {
+        if (NETSNMP_LARGE_FD_ISSET(fd, &fds))
+            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    }
+    netsnmp_large_fd_set_cleanup(&fds);
+}
+
 /* The order matters: init_agent, then registrations and the ping interval, then init_snmp,
  * which makes the first attempt to connect. */
 static gboolean
@@ -312,6 +333,7 @@ vadm_snmp_set_up(VadmSnmpThread *thread)
     vadm_snmp_limit_waiting(VADM_SNMP_ANSWER_S);
     if (!vadm_snmp_register(thread))
         return FALSE;
+    vadm_snmp_unblock_pipes();
     init_snmp(VADM_SNMP_NAME);
     vadm_snmp_limit_waiting(VADM_SNMP_ANSWER_S); /* init_snmp() may have put back the defaults */
     return TRUE;

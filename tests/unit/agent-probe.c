@@ -112,7 +112,7 @@ main(int argc, char **argv)
     VadmSnmpConfig config = {.writable = TRUE};
     g_autoptr(GError) error = NULL;
     VadmSnmpThread *thread;
-    gint64 asked;
+    gint64 asked, took;
     gboolean ended;
 
     if (argc < 3)
@@ -139,12 +139,12 @@ main(int argc, char **argv)
     probe_watch(thread);
     asked = g_get_monotonic_time();
     ended = vadm_snmp_thread_stop(thread, 3 * G_USEC_PER_SEC);
+    took = g_get_monotonic_time() - asked;
     while (atomic_load(&probe_delayed) > 0)
         g_usleep(1000);
     printf("%s after %.3f s; prepared %u committed %u finished %u aborted %u undone %u open %u\n",
-           ended ? "ended" : "left behind", (double)(g_get_monotonic_time() - asked) / 1e6,
-           fake->prepared, fake->committed, fake->finished, fake->aborted, fake->undone,
-           fake->open);
+           ended ? "ended" : "left behind", (double)took / 1e6, fake->prepared, fake->committed,
+           fake->finished, fake->aborted, fake->undone, fake->open);
     fflush(stdout);
     vadm_log_set_default(NULL);
     vadm_log_free(log, G_USEC_PER_SEC);

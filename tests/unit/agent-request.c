@@ -179,6 +179,41 @@ agent_send(AgentBed *bed, AgentPdu *pdu, int mode, guint *at)
 }
 
 static void
+agent_send_well(AgentBed *bed, AgentPdu *pdu, int mode)
+{
+    int status = agent_send(bed, pdu, mode, NULL);
+
+    g_assert(status == 0);
+}
+
+int
+agent_test_set(AgentBed *bed, AgentPdu *pdu, guint *at)
+{
+    int status = agent_send(bed, pdu, MODE_SET_RESERVE1, at);
+
+    if (status == 0)
+        status = agent_send(bed, pdu, MODE_SET_RESERVE2, at);
+    if (status != 0)
+        agent_send_well(bed, pdu, MODE_SET_FREE);
+    return status;
+}
+
+int
+agent_whole_set(AgentBed *bed, AgentPdu *pdu, guint *at)
+{
+    int status = agent_test_set(bed, pdu, at);
+
+    if (status != 0)
+        return status;
+    status = agent_send(bed, pdu, MODE_SET_ACTION, at);
+    if (status != 0)
+        agent_send(bed, pdu, MODE_SET_UNDO, NULL);
+    else
+        agent_send_well(bed, pdu, MODE_SET_COMMIT);
+    return status;
+}
+
+static void
 agent_append_octets(GString *out, const u_char *octets, gsize length)
 {
     gboolean text = TRUE;

@@ -57,6 +57,11 @@ void agent_forget(AgentSent *sent);
 
 /** agent_send: post, outcome and free in one. */
 int agent_send(AgentBed *bed, AgentPdu *pdu, int mode, guint *at);
+/** agent_test_set: RESERVE1 and RESERVE2, with FREE after a failure, as a master makes of a
+ * TestSet. */
+int agent_test_set(AgentBed *bed, AgentPdu *pdu, guint *at);
+/** agent_whole_set: all phases, with UNDO after a failure of ACTION. */
+int agent_whole_set(AgentBed *bed, AgentPdu *pdu, guint *at);
 
 /** agent_result: Returns: (transfer full): "OID type value" of a varbind, the OID below the root:
  * "1.1.1.0 4 virtadmd", "... 65 7", octets that are not printable as x:hex; exceptions as

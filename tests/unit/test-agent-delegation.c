@@ -233,7 +233,7 @@ START_TEST(test_deadline)
     ck_assert(agent_is_pending(sent));
     vadm_handler_expire(bed.handler, due);
     check_outcome(sent, give_up_status[phase]);
-    check_last_error("in time");
+    check_last_error("SET: the daemon did not complete it within 0.8 s");
     /* what the master does then */
     ck_assert_int_eq(
         agent_send(&bed, &pdu, phase == FAKE_PREPARE ? MODE_SET_FREE : MODE_SET_UNDO, NULL), 0);

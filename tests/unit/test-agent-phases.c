@@ -37,14 +37,6 @@ tear_down(void)
     agent_bed_clear(&bed);
 }
 
-static int
-test_set(guint *at)
-{
-    int status = agent_send(&bed, &pdu, MODE_SET_RESERVE1, at);
-
-    return status == 0 ? agent_send(&bed, &pdu, MODE_SET_RESERVE2, at) : status;
-}
-
 /* ---- every order ---- */
 
 /* What can happen next: a phase of the first transaction, one of the second, and events. */
@@ -239,9 +231,9 @@ END_TEST
 START_TEST(test_repeated_reserve)
 {
     agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    ck_assert_int_eq(test_set(NULL), 0);
-    ck_assert_int_eq(test_set(NULL), 0);
-    ck_assert_int_eq(test_set(NULL), 0);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), 0);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), 0);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), 0);
     ck_assert_uint_eq(bed.fake->prepared, 1);
     ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_FREE, NULL), 0);
     ck_assert_uint_eq(bed.fake->aborted, 1);
@@ -252,7 +244,7 @@ START_TEST(test_orphans)
 {
     agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
     /* prepared, then another transaction */
-    ck_assert_int_eq(test_set(NULL), 0);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), 0);
     pdu.transaction = 8;
     ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_RESERVE1, NULL), 0);
     ck_assert_uint_eq(bed.fake->aborted, 1);
@@ -281,7 +273,7 @@ START_TEST(test_orphan_timer)
     gint64 now = g_get_monotonic_time();
 
     agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    ck_assert_int_eq(test_set(NULL), 0);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), 0);
     ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), 0);
     ck_assert(vadm_handler_expire(bed.handler, now + VADM_SET_ORPHAN_US / 2));
     ck_assert_uint_eq(bed.fake->finished, 0);
@@ -301,7 +293,7 @@ START_TEST(test_between_sessions)
     ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_FREE, NULL), 0);
     ck_assert_uint_eq(bed.fake->prepared, 0);
     vadm_handler_session_started(bed.handler);
-    ck_assert_int_eq(test_set(NULL), 0);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), 0);
 }
 END_TEST
 
@@ -312,7 +304,7 @@ START_TEST(test_dead_session)
     int late = modes[2 + _i / 2];
 
     agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    ck_assert_int_eq(test_set(NULL), 0);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), 0);
     if (committed)
         ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), 0);
     vadm_handler_session_stopped(bed.handler);
