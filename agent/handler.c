@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "agent/delegation.h"
 #include "agent/set.h"
 #include "agent/views.h"
 #include "mib/lva-mib.h"
@@ -27,7 +28,8 @@ struct _VadmHandler {
     VadmMib *named; /* of all others */
     VadmViews *views;
     VadmSet *set;
-    guint64 session; /* generation, counted from 1 */
+    guint64 session;  /* generation, counted from 1 */
+    gboolean stopped; /* it has ended, and the next one has not begun */
 };
 
 static const oid vadm_root[] = {LVA_ROOT};
@@ -62,22 +64,25 @@ vadm_handler_session_started(VadmHandler *handler)
 {
     vadm_handler_session_stopped(handler);
     handler->session++;
+    handler->stopped = FALSE;
 }
 
 void
 vadm_handler_session_stopped(VadmHandler *handler)
 {
+    handler->stopped = TRUE;
     vadm_set_settle(handler->set, "the session with the master agent ended");
     vadm_views_clear(handler->views);
 }
 
-gboolean
+gint64
 vadm_handler_expire(VadmHandler *handler, gint64 now)
 {
-    gboolean views = vadm_views_expire(handler->views, now) > 0;
-    gboolean set = vadm_set_expire(handler->set, now);
+    gint64 set = vadm_set_expire(handler->set, now);
 
-    return views || set;
+    if (vadm_views_expire(handler->views, now) == 0)
+        return set;
+    return set == 0 ? now + VADM_VIEW_LIFE_US : MIN(set, now + VADM_VIEW_LIFE_US);
 }
 
 /* An arc has 32 bits (RFC 2578 section 3.5), but net-snmp reads those of AgentX as int and hands
@@ -310,21 +315,58 @@ vadm_handler_phase(int mode, VadmPhase *phase)
     }
 }
 
+/* What net-snmp gave a handler. */
+typedef struct {
+    netsnmp_mib_handler *node;
+    netsnmp_handler_registration *registration;
+    netsnmp_agent_request_info *info;
+    netsnmp_request_info *requests;
+} VadmHandlerCall;
+
+/* The source takes its time: the requests are answered later, by vadm_delegation_answer(). */
+static void
+vadm_handler_delegate(VadmHandler *handler, const VadmHandlerCall *call, VadmHandlerBatch *batch)
+{
+    netsnmp_request_info *first = batch->requests[0];
+    VadmDelegation *delegation =
+        vadm_delegation_new(call->node, call->registration, call->info, call->requests,
+                            g_steal_pointer(&batch->requests));
+
+    if (delegation)
+        vadm_set_wait(handler->set, vadm_delegation_answer, delegation);
+    else
+        netsnmp_set_request_error(call->info, first, SNMP_ERR_GENERR);
+}
+
+/* What still comes after the end of a session, from net-snmp's own queue, begins nothing: nobody
+ * would end it. */
+static VadmStatus
+vadm_handler_phase_of_session(VadmHandler *handler, const VadmSetRequest *request, guint *at)
+{
+    if (handler->stopped &&
+        (request->phase == VADM_PHASE_RESERVE1 || request->phase == VADM_PHASE_RESERVE2))
+        return VADM_STATUS_RESOURCE_UNAVAILABLE;
+    return vadm_set_phase(handler->set, request, at);
+}
+
 /* An error of the PDU as a whole is put on its first varbind. */
 static void
-vadm_handler_set(VadmHandler *handler, VadmTxnKey key, VadmView *view, VadmPhase phase,
-                 netsnmp_agent_request_info *info, netsnmp_request_info *requests, gint64 now)
+vadm_handler_set(VadmHandler *handler, const VadmHandlerCall *call, VadmSetRequest *request)
 {
     g_auto(VadmHandlerBatch) batch = {0};
     VadmStatus status;
     guint at = 0;
 
-    vadm_handler_batch_fill(&batch, requests);
+    vadm_handler_batch_fill(&batch, call->requests);
     if (batch.n == 0)
         return;
-    status = vadm_set_phase(handler->set, phase, key, view, batch.items, batch.n, now, &at);
-    if (status != VADM_STATUS_OK)
-        netsnmp_set_request_error(info, batch.requests[at], (int)status);
+    request->items = batch.items;
+    request->n_items = batch.n;
+    status = vadm_handler_phase_of_session(handler, request, &at);
+    if (status == VADM_STATUS_PENDING)
+        vadm_handler_delegate(handler, call, &batch);
+    else if (status != VADM_STATUS_OK)
+        netsnmp_set_request_error(call->info, batch.requests[at], (int)status);
 }
 
 static void
@@ -347,34 +389,31 @@ vadm_handler_request(netsnmp_mib_handler *node, netsnmp_handler_registration *re
                      netsnmp_agent_request_info *info, netsnmp_request_info *requests)
 {
     VadmHandler *handler = node->myvoid;
-    gint64 now = g_get_monotonic_time();
-    VadmTxnKey key = {.session = handler->session};
-    gboolean is_set;
-    VadmPhase phase;
-    VadmView *view = NULL;
+    VadmSetRequest set = {.key.session = handler->session, .now = g_get_monotonic_time()};
+    VadmHandlerCall call = {node, registration, info, requests};
     VadmMib *mib = vadm_handler_mib(handler, registration);
+    gboolean is_set = vadm_handler_phase(info->mode, &set.phase);
 
     if (info->asp && info->asp->pdu)
-        key.transaction = (guint32)info->asp->pdu->transid;
-    is_set = vadm_handler_phase(info->mode, &phase);
-    if (!is_set || phase == VADM_PHASE_RESERVE1 || phase == VADM_PHASE_RESERVE2) {
-        view = vadm_views_get(handler->views, key, now);
-        if (!view) {
+        set.key.transaction = (guint32)info->asp->pdu->transid;
+    if (!is_set || set.phase == VADM_PHASE_RESERVE1 || set.phase == VADM_PHASE_RESERVE2) {
+        set.view = vadm_views_get(handler->views, set.key, set.now);
+        if (!set.view) {
             vadm_handler_fail(info, requests);
             return SNMP_ERR_NOERROR;
         }
     }
     if (is_set) {
-        vadm_handler_set(handler, key, view, phase, info, requests, now);
+        vadm_handler_set(handler, &call, &set);
         return SNMP_ERR_NOERROR;
     }
     for (netsnmp_request_info *request = requests; request; request = request->next) {
         if (request->processed)
             continue;
         if (info->mode == MODE_GET)
-            vadm_handler_get(mib, view, request);
+            vadm_handler_get(mib, set.view, request);
         else if (info->mode == MODE_GETNEXT)
-            vadm_handler_next(mib, view, request);
+            vadm_handler_next(mib, set.view, request);
     }
     return SNMP_ERR_NOERROR;
 }

@@ -14,7 +14,8 @@ typedef struct _VadmHandler VadmHandler;
 
 /** vadm_handler_new: @source, @settings: (transfer none); the rest as in vadm_mib_new(). */
 VadmHandler *vadm_handler_new(VadmSource *source, VadmSettings *settings, gboolean writable);
-/** vadm_handler_free: settles an open transaction. After the registrations are gone. */
+/** vadm_handler_free: settles an open transaction. After the registrations are gone, and after
+ * vadm_handler_session_stopped() if net-snmp has ended by then. */
 void vadm_handler_free(VadmHandler *handler);
 
 /**
@@ -31,13 +32,14 @@ int vadm_handler_request(netsnmp_mib_handler *node, netsnmp_handler_registration
                          netsnmp_agent_request_info *info, netsnmp_request_info *requests);
 
 /** vadm_handler_session_started, _stopped: a session with the master agent began or ended: its
- * transaction ids mean nothing to another one. Stopped may come twice. */
+ * transaction ids mean nothing to another one. Stopped may come twice; it answers what is
+ * delegated, and until the next start no SET begins. */
 void vadm_handler_session_started(VadmHandler *handler);
 void vadm_handler_session_stopped(VadmHandler *handler);
 
-/** vadm_handler_expire: ends views and transactions whose time is over. Returns: whether it must
- * be called again, in a second or so. */
-gboolean vadm_handler_expire(VadmHandler *handler, gint64 now);
+/** vadm_handler_expire: ends views, transactions and pending phases whose time is over. Returns:
+ * when it must be called again, on the scale of @now; 0: not before the next request. */
+gint64 vadm_handler_expire(VadmHandler *handler, gint64 now);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmHandler, vadm_handler_free)
 

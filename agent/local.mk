@@ -4,11 +4,13 @@
 noinst_LTLIBRARIES += libvadm-agent.la
 libvadm_agent_la_SOURCES = \
 	agent/netsnmp.h \
+	agent/delegation.c agent/delegation.h \
 	agent/handler.c agent/handler.h \
 	agent/mib.c agent/mib.h agent/mib-private.h agent/mib-values.c \
 	agent/mib-client.c agent/mib-config.c agent/mib-daemon.c agent/mib-log.c agent/mib-notify.c \
 	agent/mib-server.c agent/mib-service.c agent/mib-tables.c \
-	agent/set.c agent/set.h agent/set-check.c agent/set-check.h \
+	agent/set.c agent/set.h agent/set-call.c agent/set-call.h \
+	agent/set-check.c agent/set-check.h \
 	agent/settings.c agent/settings.h \
 	agent/snmp-thread.c agent/snmp-thread.h \
 	agent/transport.c agent/transport.h \

@@ -2,6 +2,8 @@
 /* lvaConfig: the configuration as a whole. The lock and the last error are the agent's own. */
 #include "agent/mib-private.h"
 
+#define VADM_CONFIRM_TIMEOUT_BOUND 86400u /* seconds */
+
 static gboolean
 vadm_mib_find_config(VadmView *view, VadmMatch match, VadmRow *row)
 {
@@ -34,6 +36,10 @@ static const VadmColumn vadm_mib_config_columns[] = {
                 last_change),
     VADM_COLUMN(lvaConfigLastOrigin, INTEGER, CONFIG_LAST_ORIGIN, vadm_get_enum, VadmConfigRow,
                 last_origin),
+    VADM_COLUMN_RW(lvaConfigStorage, INTEGER, CONFIG_STORAGE, vadm_get_enum, VadmConfigRow, storage,
+                   0, VADM_RANGE(VADM_STORAGE_VOLATILE, VADM_STORAGE_NON_VOLATILE)),
+    VADM_COLUMN_RW(lvaConfigConfirmTimeout, UNSIGNED, CONFIG_CONFIRM_TIMEOUT, vadm_get_u32,
+                   VadmConfigRow, confirm_left, 0, VADM_RANGE(0, VADM_CONFIRM_TIMEOUT_BOUND)),
     VADM_COLUMN(lvaConfigAge, GAUGE, CONFIG_AGE, vadm_get_u32, VadmConfigRow, age),
     VADM_COLUMN_OWN(lvaConfigLastError, OCTET_STR, CONFIG_LAST_ERROR, vadm_get_last_error,
                     VADM_LAST_ERROR_BOUND),

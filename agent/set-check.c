@@ -5,6 +5,44 @@
 
 #define VADM_DESCRIBE_VALUE_MAX 80 /* octets of a text value in a message */
 
+VadmStatus
+vadm_status_from_error(const GError *error, VadmPhase phase)
+{
+    if (phase == VADM_PHASE_ACTION)
+        return VADM_STATUS_COMMIT_FAILED;
+    if (phase == VADM_PHASE_UNDO)
+        return VADM_STATUS_UNDO_FAILED;
+    if (!error || error->domain != VADM_ERROR)
+        return VADM_STATUS_GEN_ERR;
+    switch ((VadmErrorCode)error->code) {
+    case VADM_ERROR_INVALID_VALUE:
+    case VADM_ERROR_DENIED:
+        return VADM_STATUS_WRONG_VALUE;
+    case VADM_ERROR_INCONSISTENT:
+        return VADM_STATUS_INCONSISTENT_VALUE;
+    case VADM_ERROR_NO_SERVER:
+    case VADM_ERROR_NO_CLIENT:
+        return VADM_STATUS_NO_CREATION;
+    case VADM_ERROR_NOT_SUPPORTED:
+        return VADM_STATUS_NOT_WRITABLE;
+    case VADM_ERROR_BUSY:
+    case VADM_ERROR_NO_MEMORY:
+    case VADM_ERROR_SYSTEM:
+        return VADM_STATUS_RESOURCE_UNAVAILABLE;
+    case VADM_ERROR_INTERNAL:
+    case VADM_ERROR_CONFLICT:
+    case VADM_ERROR_RPC:
+    case VADM_ERROR_AUTH:
+    case VADM_ERROR_NO_CONNECT:
+    case VADM_ERROR_TIMEOUT:
+    case VADM_ERROR_CONFIG:
+    case VADM_ERROR_NO_SUPPORT:
+    case VADM_ERROR_LAST:
+    default:
+        return VADM_STATUS_GEN_ERR;
+    }
+}
+
 void
 vadm_set_target_clear(VadmSetTarget *target)
 {

@@ -4,7 +4,9 @@
  * RESERVE2 of an AgentX TestSet, ACTION of CommitSet, COMMIT of CleanupSet, UNDO of UndoSet, and
  * FREE of a CleanupSet that follows a failed TestSet (RFC 2741 section 7.2.4). A phase may be
  * repeated, left out or never come; whatever the order, nothing is applied twice and nothing
- * stays open for ever. No net-snmp here: agent/handler.c translates.
+ * stays open for ever. Where the source takes its time (RESERVE2: prepare, ACTION: commit, UNDO
+ * and FREE: undo), the phase is pending: its answer comes later. No net-snmp here:
+ * agent/handler.c translates.
  */
 #ifndef VADM_AGENT_SET_H
 #define VADM_AGENT_SET_H
@@ -14,6 +16,7 @@
 
 /* Numbers of RFC 3416 (error-status); those that we use. */
 typedef enum {
+    VADM_STATUS_PENDING = -1, /* not one of them: the outcome comes later */
     VADM_STATUS_OK = 0,
     VADM_STATUS_GEN_ERR = 5,
     VADM_STATUS_WRONG_TYPE = 7,
@@ -47,6 +50,22 @@ typedef struct {
     gsize length;
 } VadmSetItem;
 
+typedef struct {
+    VadmPhase phase;
+    VadmTxnKey key;           /* which transaction */
+    VadmView *view;           /* to see which rows there are; used by the RESERVE phases only */
+    const VadmSetItem *items; /* all varbinds of the PDU that are ours, in its order */
+    guint n_items;
+    gint64 now; /* g_get_monotonic_time() */
+} VadmSetRequest;
+
+/* How the phase of a waiter ended. @at: index of the item at fault, 0 where it is none */
+typedef void (*VadmSetAnswer)(VadmStatus status, guint at, gpointer user);
+
+/* How long the source may take for one phase: below the second after which a master sends its
+ * request again (agentXTimeout). */
+#define VADM_SET_DEADLINE_US (G_USEC_PER_SEC * 8 / 10)
+
 /* A transaction of which nothing is heard for that long is settled. Longer than any master waits
  * (its timeout times its retries, 6 s by default). */
 #define VADM_SET_ORPHAN_US (10 * G_USEC_PER_SEC)
@@ -60,28 +79,32 @@ void vadm_set_free(VadmSet *set);
 
 /**
  * vadm_set_phase:
- * @key: which transaction
- * @view: to see which rows there are; used by the RESERVE phases only
- * @items: all varbinds of the PDU that are ours, in its order
- * @now: g_get_monotonic_time()
  * @at: (out): index of the item at fault; untouched when there is none
  *
  * A refusal is logged and kept as lvaConfigLastError. Settles an orphan of another transaction
- * first when @phase is RESERVE1.
- * Returns: VADM_STATUS_OK, or the first error
+ * first when the phase is one of RESERVE. A repetition of a phase that is pending shares its
+ * outcome.
+ * Returns: VADM_STATUS_OK, the first error, or VADM_STATUS_PENDING: then vadm_set_wait() must be
+ * called at once, by whoever wants to know
  */
-VadmStatus vadm_set_phase(VadmSet *set, VadmPhase phase, VadmTxnKey key, VadmView *view,
-                          const VadmSetItem *items, guint n_items, gint64 now, guint *at);
+VadmStatus vadm_set_phase(VadmSet *set, const VadmSetRequest *request, guint *at);
+
+/** vadm_set_wait: @answer is called exactly once, with the outcome of the phase that has just
+ * been found pending: when the source has completed, when its time is over, or when the
+ * transaction is settled. It must not call functions of this header. */
+void vadm_set_wait(VadmSet *set, VadmSetAnswer answer, gpointer user);
 
 /**
  * vadm_set_settle: ends an open transaction of which no more will be heard: a prepared one is
- * aborted, a committed one finished, and that is logged. @why: for the log.
+ * aborted, a committed one finished, one that is pending is given up (whatever the source
+ * completes later is taken back), and that is logged. @why: for the log.
  */
 void vadm_set_settle(VadmSet *set, const char *why);
 
-/** vadm_set_expire: settles a transaction older than VADM_SET_ORPHAN_US. Returns: whether one is
- * open still. */
-gboolean vadm_set_expire(VadmSet *set, gint64 now);
+/** vadm_set_expire: gives up a pending phase whose time is over, and settles a transaction older
+ * than VADM_SET_ORPHAN_US. Returns: when it must be called again, on the scale of @now; 0: nothing
+ * is open. */
+gint64 vadm_set_expire(VadmSet *set, gint64 now);
 
 /** vadm_status_from_error: the one place where an error of a source becomes a status. */
 VadmStatus vadm_status_from_error(const GError *error, VadmPhase phase);

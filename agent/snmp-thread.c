@@ -3,17 +3,17 @@
 #include "agent/snmp-thread.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "agent/handler.h"
 #include "agent/netsnmp.h"
 #include "agent/transport.h"
 #include "common/lock.h"
+#include "common/mailbox.h"
 #include "mib/lva-mib.h"
 
 #define VADM_LOG_CATEGORY "agent.snmp"
@@ -23,12 +23,17 @@
 /* How long net-snmp waits for the master's answer to open, register, ping and close. It has no
  * finer unit; its own default is 1 s six times over. */
 #define VADM_SNMP_ANSWER_S 1
+/* How long net-snmp waits for its own second half, which hands requests to the handler. Must be
+ * longer than VADM_SET_DEADLINE_US: it would make a repetition of what is delegated. */
+#define VADM_SNMP_INTERNAL_S 10
+/* More hops than a request makes within net-snmp. */
+#define VADM_SNMP_FLUSH_ROUNDS 16
 
 struct _VadmSnmpThread {
     pthread_t thread;
     char *master, *context, *name;
     guint retry_interval;
-    int wake_fd;
+    VadmMailbox *mailbox; /* wakes the thread; the source's completions come through it */
     atomic_bool stopping;
     atomic_bool connected;
 
@@ -37,12 +42,14 @@ struct _VadmSnmpThread {
     gboolean ended; /* under lock */
 
     /* snmp thread only */
+    VadmSource *source;
     VadmHandler *handler;
-    int session_fd;         /* of the open session, -1: none */
-    gboolean refused;       /* the master would not register the MIB in this session */
-    gboolean refusal_known; /* and that has been logged */
-    unsigned int expiry_alarm;
-    char *last_message; /* what net-snmp said last, so as not to repeat it */
+    int session_fd;            /* of the open session, -1: none */
+    gboolean refused;          /* the master would not register the MIB in this session */
+    gboolean refusal_known;    /* and that has been logged */
+    unsigned int expiry_alarm; /* 0: none */
+    gint64 expiry_due;         /* when it goes off */
+    char *last_message;        /* what net-snmp said last, so as not to repeat it */
 };
 
 /* Messages of net-snmp that tell what we tell ourselves, or that come in the course of things. */
@@ -114,29 +121,61 @@ vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_a
     return SNMPERR_SUCCESS;
 }
 
+/* Lets net-snmp pass on, within itself, what the handler has answered. Its session with the
+ * master, of which fd is the descriptor, is not read meanwhile. */
+static void
+vadm_snmp_flush(int fd)
+{
+    int ready = 1;
+
+    for (guint i = 0; i < VADM_SNMP_FLUSH_ROUNDS && ready > 0; i++) {
+        netsnmp_large_fd_set fds;
+        struct timeval none = {0};
+        int n = 0, block = 0;
+
+        netsnmp_check_outstanding_agent_requests();
+        netsnmp_large_fd_set_init(&fds, FD_SETSIZE);
+        NETSNMP_LARGE_FD_ZERO(&fds);
+        snmp_select_info2(&n, &fds, &none, &block);
+        NETSNMP_LARGE_FD_CLR(fd, &fds);
+        timerclear(&none);
+        ready = netsnmp_large_fd_set_select(n, &fds, NULL, NULL, &none);
+        if (ready > 0)
+            snmp_read2(&fds);
+        netsnmp_large_fd_set_cleanup(&fds);
+    }
+}
+
+/* What is delegated or under way within net-snmp must be answered as long as the session is
+ * there: net-snmp keeps its address with each SET, and follows it after the session is freed. */
+static void
+vadm_snmp_end_session(VadmSnmpThread *thread)
+{
+    vadm_handler_session_stopped(thread->handler);
+    if (thread->session_fd >= 0)
+        vadm_snmp_flush(thread->session_fd);
+    thread->session_fd = -1;
+}
+
 /* SNMPD_CALLBACK_INDEX_STOP: it may come twice for one session, when the master dies while it
  * is being pinged. */
 static int
 vadm_snmp_session_stopped(int major, int minor, void *server_arg, void *client_arg)
 {
-    VadmSnmpThread *thread = client_arg;
-
     (void)major;
     (void)minor;
     (void)server_arg;
-    thread->session_fd = -1;
-    vadm_handler_session_stopped(thread->handler);
+    vadm_snmp_end_session(client_arg);
     return SNMPERR_SUCCESS;
 }
 
 static void
-vadm_snmp_woken(int fd, void *data)
+vadm_snmp_mail_ready(int fd, void *data)
 {
-    guint64 count;
-    ssize_t got = read(fd, &count, sizeof(count));
+    VadmSnmpThread *thread = data;
 
-    (void)got;
-    (void)data;
+    (void)fd;
+    vadm_mailbox_dispatch(thread->mailbox);
 }
 
 static void
@@ -146,15 +185,26 @@ vadm_snmp_expiry_due(unsigned int alarm, void *data)
 
     (void)alarm;
     thread->expiry_alarm = 0;
+    vadm_handler_expire(thread->handler, g_get_monotonic_time());
 }
 
 /* Without an alarm, a view of a manager that went away would pin its configuration until the
- * next request. */
+ * next request, and a pending SET would wait as long as the source. */
 static void
 vadm_snmp_arm_expiry(VadmSnmpThread *thread)
 {
-    if (vadm_handler_expire(thread->handler, g_get_monotonic_time()) && thread->expiry_alarm == 0)
-        thread->expiry_alarm = snmp_alarm_register(1, 0, vadm_snmp_expiry_due, thread);
+    gint64 now = g_get_monotonic_time();
+    gint64 due = vadm_handler_expire(thread->handler, now);
+    gint64 wait = MAX(due - now, 1000); /* net-snmp has no alarm of 0 */
+    struct timeval interval = {.tv_sec = (time_t)(wait / G_USEC_PER_SEC),
+                               .tv_usec = (suseconds_t)(wait % G_USEC_PER_SEC)};
+
+    if (due == 0 || (thread->expiry_alarm != 0 && thread->expiry_due <= due))
+        return;
+    if (thread->expiry_alarm != 0)
+        snmp_alarm_unregister(thread->expiry_alarm);
+    thread->expiry_alarm = snmp_alarm_register_hr(interval, 0, vadm_snmp_expiry_due, thread);
+    thread->expiry_due = now + wait;
 }
 
 /* Net-snmp takes no notice of a refused registration and would keep a session without the MIB
@@ -211,11 +261,11 @@ vadm_snmp_configure_library(void)
     netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_CONNECTION_WARNINGS, 1);
 }
 
-/* The session that opens is made with these, before we could lay hands on it. */
+/* A session that opens is made with these, before we could lay hands on it. */
 static void
-vadm_snmp_limit_waiting(void)
+vadm_snmp_limit_waiting(int seconds)
 {
-    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_TIMEOUT, VADM_SNMP_ANSWER_S);
+    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_TIMEOUT, seconds);
     netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_RETRIES, 0);
 }
 
@@ -230,13 +280,34 @@ vadm_snmp_register(VadmSnmpThread *thread)
                            vadm_snmp_session_stopped, thread);
     if (!vadm_handler_register(thread->handler, thread->context) ||
         (!*thread->context && !vadm_handler_register(thread->handler, thread->name)) ||
-        register_readfd(thread->wake_fd, vadm_snmp_woken, NULL) != FD_REGISTERED_OK) {
+        register_readfd(vadm_mailbox_get_fd(thread->mailbox), vadm_snmp_mail_ready, thread) !=
+            FD_REGISTERED_OK) {
         VADM_ERR("net-snmp does not register the MIB: there is no SNMP");
         return FALSE;
     }
     register_sysORTable((oid *)root, G_N_ELEMENTS(root),
                         LVA_MODULE ": administration of libvirt daemons");
     return TRUE;
+}
+
+/* When a session ends, net-snmp is within a reading of all its sessions, and vadm_snmp_flush()
+ * reads its internal pipes first. The outer reading then comes to a pipe that is empty by now, and
+ * would wait in read() for ever. */
+static void
+vadm_snmp_unblock_pipes(void)
+{
+    netsnmp_large_fd_set fds;
+    struct timeval none = {0};
+    int n = 0, block = 0;
+
+    netsnmp_large_fd_set_init(&fds, FD_SETSIZE);
+    NETSNMP_LARGE_FD_ZERO(&fds);
+    snmp_select_info2(&n, &fds, &none, &block);
+    for (int fd = 0; fd < n; fd++) {
+        if (NETSNMP_LARGE_FD_ISSET(fd, &fds))
+            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    }
+    netsnmp_large_fd_set_cleanup(&fds);
 }
 
 /* The order matters: init_agent, then registrations and the ping interval, then init_snmp,
@@ -252,17 +323,19 @@ vadm_snmp_set_up(VadmSnmpThread *thread)
     vadm_snmp_configure_library();
     vadm_transport_register();
     netsnmp_ds_set_string(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_X_SOCKET, target);
+    vadm_snmp_limit_waiting(VADM_SNMP_INTERNAL_S);
     if (init_agent(VADM_SNMP_NAME) != 0) {
         VADM_ERR("net-snmp does not start: there is no SNMP");
         return FALSE;
     }
     netsnmp_ds_set_int(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_AGENTX_PING_INTERVAL,
                        (int)thread->retry_interval);
-    vadm_snmp_limit_waiting();
+    vadm_snmp_limit_waiting(VADM_SNMP_ANSWER_S);
     if (!vadm_snmp_register(thread))
         return FALSE;
+    vadm_snmp_unblock_pipes();
     init_snmp(VADM_SNMP_NAME);
-    vadm_snmp_limit_waiting(); /* init_snmp() may have put back the defaults */
+    vadm_snmp_limit_waiting(VADM_SNMP_ANSWER_S); /* init_snmp() may have put back the defaults */
     return TRUE;
 }
 
@@ -273,8 +346,18 @@ vadm_snmp_loop(VadmSnmpThread *thread)
         vadm_snmp_leave_refused(thread);
         vadm_snmp_publish_state(thread);
         vadm_snmp_arm_expiry(thread);
+        netsnmp_check_outstanding_agent_requests(); /* what has just expired */
         agent_check_and_process(1);
     }
+}
+
+/* From now on the source completes what it is asked at once, and settles by itself what is under
+ * way. */
+static void
+vadm_snmp_leave_source(VadmSnmpThread *thread)
+{
+    g_clear_pointer(&thread->source->mailbox, vadm_mailbox_unref);
+    vadm_mailbox_close(thread->mailbox);
 }
 
 /* snmp_shutdown() frees the argument of every callback that is still registered, so ours go
@@ -282,16 +365,18 @@ vadm_snmp_loop(VadmSnmpThread *thread)
 static void
 vadm_snmp_tear_down(VadmSnmpThread *thread)
 {
+    vadm_snmp_end_session(thread);
     snmp_unregister_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_START,
                              vadm_snmp_session_started, thread, 1);
     snmp_unregister_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_STOP,
                              vadm_snmp_session_stopped, thread, 1);
     snmp_unregister_callback(SNMP_CALLBACK_LIBRARY, SNMP_CALLBACK_LOGGING, vadm_snmp_log, thread,
                              1);
-    unregister_readfd(thread->wake_fd);
+    unregister_readfd(vadm_mailbox_get_fd(thread->mailbox));
     snmp_shutdown(VADM_SNMP_NAME);
     shutdown_agent();
     vadm_handler_free(thread->handler);
+    vadm_snmp_leave_source(thread);
     g_clear_pointer(&thread->last_message, g_free);
     atomic_store(&thread->connected, FALSE);
 }
@@ -301,6 +386,7 @@ vadm_snmp_thread_main(void *data)
 {
     VadmSnmpThread *thread = data;
 
+    thread->source->mailbox = vadm_mailbox_ref(thread->mailbox);
     if (vadm_snmp_set_up(thread))
         vadm_snmp_loop(thread);
     vadm_snmp_tear_down(thread);
@@ -314,8 +400,7 @@ vadm_snmp_thread_main(void *data)
 static void
 vadm_snmp_thread_free(VadmSnmpThread *thread)
 {
-    if (thread->wake_fd >= 0)
-        close(thread->wake_fd);
+    vadm_mailbox_unref(thread->mailbox);
     vadm_cond_clear(&thread->cond);
     vadm_mutex_clear(&thread->lock);
     g_free(thread->master);
@@ -349,6 +434,7 @@ vadm_snmp_thread_start(const VadmSnmpConfig *config, VadmSource *source, VadmSet
 {
     static atomic_bool started;
     g_autoptr(GSocketAddress) address = vadm_transport_parse(config->master, error);
+    g_autoptr(VadmMailbox) mailbox = NULL;
     VadmSnmpThread *thread;
 
     if (!address)
@@ -356,6 +442,11 @@ vadm_snmp_thread_start(const VadmSnmpConfig *config, VadmSource *source, VadmSet
     if (atomic_exchange(&started, TRUE)) {
         g_set_error(error, VADM_ERROR, VADM_ERROR_INTERNAL,
                     "the snmp thread was started before: net-snmp has one state in a process");
+        return NULL;
+    }
+    mailbox = vadm_mailbox_new_polled(error);
+    if (!mailbox) {
+        g_prefix_error(error, "cannot start the snmp thread: ");
         return NULL;
     }
     thread = g_new0(VadmSnmpThread, 1);
@@ -366,12 +457,8 @@ vadm_snmp_thread_start(const VadmSnmpConfig *config, VadmSource *source, VadmSet
     thread->name = g_strdup(config->name);
     thread->retry_interval = MAX(config->retry_interval, 1);
     thread->session_fd = -1;
-    thread->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (thread->wake_fd < 0) {
-        vadm_error_set_errno(error, errno, "cannot start the snmp thread: eventfd");
-        vadm_snmp_thread_free(thread);
-        return NULL;
-    }
+    thread->mailbox = g_steal_pointer(&mailbox);
+    thread->source = source;
     thread->handler = vadm_handler_new(source, settings, config->writable);
     if (!vadm_snmp_thread_spawn(thread, error)) {
         vadm_handler_free(thread->handler);
@@ -387,17 +474,21 @@ vadm_snmp_thread_is_connected(VadmSnmpThread *thread)
     return atomic_load(&thread->connected);
 }
 
+/* It is enough to be woken. */
+static void
+vadm_snmp_woken(gpointer data)
+{
+    (void)data;
+}
+
 gboolean
 vadm_snmp_thread_stop(VadmSnmpThread *thread, gint64 timeout_us)
 {
     gint64 deadline = g_get_monotonic_time() + timeout_us;
-    guint64 one = 1;
     gboolean ended;
-    ssize_t put;
 
     atomic_store(&thread->stopping, TRUE);
-    put = write(thread->wake_fd, &one, sizeof(one));
-    (void)put;
+    vadm_mailbox_post(thread->mailbox, vadm_snmp_woken, NULL, NULL);
     vadm_mutex_lock(&thread->lock);
     while (!thread->ended && vadm_cond_wait_until(&thread->cond, &thread->lock, deadline))
         ;

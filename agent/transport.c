@@ -128,22 +128,144 @@ vadm_transport_open_socket(const char *master, int *fd)
     return 0;
 }
 
+/* The header of an AgentX PDU (RFC 2741 section 6.1) and where in it what stands. */
+enum {
+    HEADER_TYPE = 1,
+    HEADER_FLAGS = 2,
+    HEADER_TRANSACTION = 8,
+    HEADER_PACKET = 12,
+    HEADER_PAYLOAD = 16,
+    HEADER_SIZE = 20
+};
+enum { PDU_TESTSET = 8, PDU_CLEANUPSET = 11, PDU_RESPONSE = 18 };
+#define VADM_AGENTX_NETWORK_BYTE_ORDER 0x10
+
+/*
+ * One phase of a SET at a time. net-snmp takes the next PDU of a transaction from the socket before
+ * the last one is answered, and then overwrites in which phase it is; a master whose other subagent
+ * dies sends CleanupSet right behind TestSet, and the answer to the first frees what the second
+ * still uses (handle_subagent_set_response in 5.9). So PDUs are handed over one by one, and one
+ * of a SET stays in the socket until the one before is answered.
+ */
+typedef struct {
+    gsize rest;       /* octets of a PDU of which the beginning is handed over */
+    gboolean waiting; /* for our answer to @packet, a phase of a SET */
+    guint8 type;
+    guint32 transaction, packet;
+    gint64 since;
+} VadmTransportState;
+
+/* An answer that net-snmp does not give, out of memory, must not stop all that follows. */
+#define VADM_TRANSPORT_PHASE_US (15 * G_USEC_PER_SEC)
+
+static guint32
+vadm_transport_number(const guint8 *header, gsize at)
+{
+    guint32 number;
+
+    memcpy(&number, header + at, sizeof(number));
+    return header[HEADER_FLAGS] & VADM_AGENTX_NETWORK_BYTE_ORDER ? GUINT32_FROM_BE(number)
+                                                                 : GUINT32_FROM_LE(number);
+}
+
+/* CleanupSet is not always answered: it holds back its own transaction only, in which nothing
+ * should follow it. */
+static gboolean
+vadm_transport_must_wait(const VadmTransportState *state, const guint8 *header, gint64 now)
+{
+    if (!state->waiting || now - state->since >= VADM_TRANSPORT_PHASE_US)
+        return FALSE;
+    return state->type != PDU_CLEANUPSET ||
+           vadm_transport_number(header, HEADER_TRANSACTION) == state->transaction;
+}
+
+/* Whether a PDU that begins with @header may be handed over now. */
+static gboolean
+vadm_transport_begin(VadmTransportState *state, const guint8 *header)
+{
+    guint8 type = header[HEADER_TYPE];
+    gint64 now = g_get_monotonic_time();
+
+    if (type >= PDU_TESTSET && type <= PDU_CLEANUPSET) {
+        if (vadm_transport_must_wait(state, header, now))
+            return FALSE;
+        state->waiting = TRUE;
+        state->type = type;
+        state->transaction = vadm_transport_number(header, HEADER_TRANSACTION);
+        state->packet = vadm_transport_number(header, HEADER_PACKET);
+        state->since = now;
+    }
+    state->rest = HEADER_SIZE + (gsize)vadm_transport_number(header, HEADER_PAYLOAD);
+    return TRUE;
+}
+
+/* A packet that we send: the end of the waiting, if it is the answer. */
+static void
+vadm_transport_note_sent(VadmTransportState *state, const guint8 *packet, gsize size)
+{
+    if (size >= HEADER_SIZE && packet[HEADER_TYPE] == PDU_RESPONSE &&
+        vadm_transport_number(packet, HEADER_PACKET) == state->packet)
+        state->waiting = FALSE;
+}
+
+/* A part of a header will be followed by the rest, unless the master has gone. */
+static gboolean
+vadm_transport_is_closed(int fd)
+{
+    struct pollfd closed = {.fd = fd, .events = POLLRDHUP};
+
+    return poll(&closed, 1, 0) > 0;
+}
+
+static ssize_t
+vadm_transport_read(int fd, void *buffer, gsize size, int flags)
+{
+    ssize_t got;
+
+    do {
+        got = recv(fd, buffer, size, MSG_DONTWAIT | flags);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
+/* What waits in the socket makes it readable, so that the loop comes again at once: not too often.
+ */
+static int
+vadm_transport_later(netsnmp_transport *transport, gboolean nap)
+{
+    transport->flags |= NETSNMP_TRANSPORT_FLAG_EMPTY_PKT;
+    if (nap)
+        g_usleep(1000);
+    return 0;
+}
+
 /* A wake-up for nothing must not look like EOF. */
 static int
 vadm_transport_recv(netsnmp_transport *transport, void *buffer, int size, void **opaque,
                     int *opaque_length)
 {
+    VadmTransportState *state = transport->data;
+    guint8 header[HEADER_SIZE];
     ssize_t got;
 
     *opaque = NULL;
     *opaque_length = 0;
-    do {
-        got = recv(transport->sock, buffer, (size_t)size, MSG_DONTWAIT);
-    } while (got < 0 && errno == EINTR);
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-        transport->flags |= NETSNMP_TRANSPORT_FLAG_EMPTY_PKT;
-        return 0;
+    if (state->rest == 0) {
+        got = vadm_transport_read(transport->sock, header, sizeof(header), MSG_PEEK);
+        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return vadm_transport_later(transport, FALSE);
+        if (got <= 0)
+            return (int)got;
+        if (got < HEADER_SIZE && vadm_transport_is_closed(transport->sock))
+            return 0;
+        if (got < HEADER_SIZE || !vadm_transport_begin(state, header))
+            return vadm_transport_later(transport, TRUE);
     }
+    got = vadm_transport_read(transport->sock, buffer, MIN((gsize)size, state->rest), 0);
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return vadm_transport_later(transport, FALSE);
+    if (got > 0)
+        state->rest -= (gsize)got;
     return (int)got;
 }
 
@@ -171,6 +293,7 @@ vadm_transport_send(netsnmp_transport *transport, const void *buffer, int size, 
 
     (void)opaque;
     (void)opaque_length;
+    vadm_transport_note_sent(transport->data, buffer, left);
     while (left > 0) {
         ssize_t put = send(transport->sock, next, left, MSG_DONTWAIT | MSG_NOSIGNAL);
 
@@ -215,6 +338,7 @@ static netsnmp_transport *
 vadm_transport_create(netsnmp_tdomain_spec *spec)
 {
     static const oid domain[] = {NETSNMP_ENTERPRISE_MIB, 9999, 6906};
+    VadmTransportState *state;
     netsnmp_transport *transport;
     int fd = -1;
     int failure;
@@ -229,10 +353,15 @@ vadm_transport_create(netsnmp_tdomain_spec *spec)
         return NULL;
     }
     transport = calloc(1, sizeof(*transport));
-    if (!transport) {
+    state = calloc(1, sizeof(*state));
+    if (!transport || !state) {
+        free(transport);
+        free(state);
         close(fd);
         return NULL;
     }
+    transport->data = state;
+    transport->data_length = sizeof(*state);
     transport->domain = domain;
     transport->domain_length = G_N_ELEMENTS(domain);
     transport->remote = strdup(spec->target);

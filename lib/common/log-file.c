@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,7 +68,8 @@ vadm_log_file_check_text(const char *path, const char *const *directories, GErro
         vadm_log_file_deny(error, path, "the path must be absolute");
         return FALSE;
     }
-    parts = g_strsplit(path + 1, "/", -1);
+    /* of "" there are no parts at all */
+    parts = path[1] ? g_strsplit(path + 1, "/", -1) : g_strsplit("/", "/", -1);
     for (char **part = parts; *part; part++) {
         if (**part && strcmp(*part, ".") != 0 && strcmp(*part, "..") != 0)
             continue;
@@ -151,16 +153,72 @@ vadm_log_file_check_entry(int dirfd, const char *name, const char *path, GError 
     return FALSE;
 }
 
-/* After the open: what was opened may not be what was looked at. */
+/* What is open already is what lies there now. */
 static gboolean
-vadm_log_file_check_open(int fd, const char *path, GError **error)
+vadm_log_file_check_same(int dirfd, const char *name, const char *path, const VadmLogFileId *id,
+                         GError **error)
 {
     struct stat st;
 
-    if (fstat(fd, &st) == 0)
-        return vadm_log_file_check_stat(path, &st, error);
-    vadm_error_set_errno(error, errno, "failed to open %s", path);
+    if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        vadm_error_set_errno(error, errno, "failed to open %s", path);
+        return FALSE;
+    }
+    if (!vadm_log_file_check_stat(path, &st, error))
+        return FALSE;
+    if (st.st_dev == id->dev && st.st_ino == id->ino)
+        return TRUE;
+    vadm_log_file_deny(error, path, "another file is open under this path");
     return FALSE;
+}
+
+static char *
+vadm_log_file_path_of(int fd)
+{
+    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", fd);
+
+    return g_file_read_link(link, NULL);
+}
+
+/* The entry by which @fd was opened is still there. Another look at the name could not tell, since
+ * links to one file can come and go; but an entry that was removed stays removed for who has opened
+ * it (" (deleted)"), and one that was renamed has another name. */
+static gboolean
+vadm_log_file_check_entered(int fd, int dirfd, const char *name, const char *path, GError **error)
+{
+    g_autofree char *directory = vadm_log_file_path_of(dirfd);
+    g_autofree char *opened = vadm_log_file_path_of(fd);
+    g_autofree char *expected = NULL;
+
+    if (!directory || !opened) {
+        vadm_error_set_errno(error, ENOENT, "failed to open %s: /proc/self/fd", path);
+        return FALSE;
+    }
+    expected = g_strconcat(directory, g_str_has_suffix(directory, "/") ? "" : "/", name, NULL);
+    if (strcmp(opened, expected) == 0)
+        return TRUE;
+    vadm_log_file_deny(error, path, "it was moved or removed while it was opened");
+    return FALSE;
+}
+
+/* After the open: what was opened may not be what was looked at. The count of links by itself says
+ * little: of a file elsewhere it is one again when a second link to it, which was opened here, is
+ * gone. But if it was one and the entry is there later still, that entry is the one link. Renaming
+ * it to itself changes nothing and waits for removals under way, which lower the count first and
+ * take the entry away a moment later. */
+static gboolean
+vadm_log_file_check_open(int fd, int dirfd, const char *name, const char *path, GError **error)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0) {
+        vadm_error_set_errno(error, errno, "failed to open %s", path);
+        return FALSE;
+    }
+    if (!vadm_log_file_check_stat(path, &st, error))
+        return FALSE;
+    (void)renameat(dirfd, name, dirfd, name);
+    return vadm_log_file_check_entered(fd, dirfd, name, path, error);
 }
 
 static int
@@ -175,7 +233,8 @@ vadm_log_file_openat(int dirfd, const char *name, int flags)
 }
 
 /* O_EXCL tells who created the file. A few rounds, since others may create and remove it; the
- * last form is for a dangling link, which O_EXCL refuses and a plain open follows. */
+ * last form is for a dangling link, which O_EXCL refuses and a plain open follows. Where links are
+ * not followed nothing is created without knowing it. */
 static int
 vadm_log_file_open_at(int dirfd, const char *name, int flags, gboolean *created)
 {
@@ -191,27 +250,23 @@ vadm_log_file_open_at(int dirfd, const char *name, int flags, gboolean *created)
         if (fd >= 0 || errno != EEXIST)
             return fd;
     }
-    return vadm_log_file_openat(dirfd, name, flags | O_CREAT);
+    return vadm_log_file_openat(dirfd, name, flags & O_NOFOLLOW ? flags : flags | O_CREAT);
 }
 
-/* Consumes @dirfd. NULL when the file cannot be looked at: it stays then. */
+/* @dirfd stays the caller's. NULL when the file cannot be looked at: it stays then. */
 static VadmLogCreated *
 vadm_log_created_new(int fd, int dirfd, const char *name)
 {
     VadmLogCreated *created;
     struct stat st;
+    int own = fstat(fd, &st) == 0 ? fcntl(dirfd, F_DUPFD_CLOEXEC, 0) : -1;
 
-    if (dirfd < 0)
+    if (own < 0)
         return NULL;
-    if (fstat(fd, &st) < 0) {
-        close(dirfd);
-        return NULL;
-    }
     created = g_new0(VadmLogCreated, 1);
-    created->dirfd = dirfd;
+    created->dirfd = own;
     created->name = g_strdup(name);
-    created->dev = st.st_dev;
-    created->ino = st.st_ino;
+    created->id = (VadmLogFileId){st.st_dev, st.st_ino};
     return created;
 }
 
@@ -228,22 +283,26 @@ vadm_log_file_open_anywhere(const char *path, VadmLogCreated **created, GError *
     if (is_new && created) {
         g_autofree char *directory = g_path_get_dirname(path);
         g_autofree char *name = g_path_get_basename(path);
-        *created =
-            vadm_log_created_new(fd, open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC), name);
+        int dirfd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        *created = vadm_log_created_new(fd, dirfd, name);
+        if (dirfd >= 0)
+            close(dirfd);
     }
     return fd;
 }
 
 /* @dirfd stays the caller's. */
 static int
-vadm_log_file_open_entry(int dirfd, const char *name, const char *path, gboolean *is_new,
+vadm_log_file_open_entry(int dirfd, const char *name, const char *path, VadmLogCreated **created,
                          GError **error)
 {
+    gboolean is_new;
     int fd;
 
     if (!vadm_log_file_check_entry(dirfd, name, path, error))
         return -1;
-    fd = vadm_log_file_open_at(dirfd, name, O_NOFOLLOW, is_new);
+    fd = vadm_log_file_open_at(dirfd, name, O_NOFOLLOW, &is_new);
     if (fd < 0 && errno == ELOOP) {
         vadm_log_file_deny(error, path, "it must not be a symbolic link");
         return -1;
@@ -252,8 +311,12 @@ vadm_log_file_open_entry(int dirfd, const char *name, const char *path, gboolean
         vadm_error_set_errno(error, errno, "failed to open %s", path);
         return -1;
     }
-    if (vadm_log_file_check_open(fd, path, error))
+    *created = is_new ? vadm_log_created_new(fd, dirfd, name) : NULL;
+    if (vadm_log_file_check_open(fd, dirfd, name, path, error))
         return fd;
+    if (*created)
+        vadm_log_created_remove(*created);
+    g_clear_pointer(created, vadm_log_created_free);
     close(fd);
     return -1;
 }
@@ -263,7 +326,7 @@ vadm_log_file_open_guarded(const char *path, const char *const *directories,
                            VadmLogCreated **created, GError **error)
 {
     g_autofree char *name = NULL;
-    gboolean is_new = FALSE;
+    VadmLogCreated *made = NULL;
     int dirfd, fd;
 
     if (!vadm_log_file_check_text(path, directories, error))
@@ -271,11 +334,12 @@ vadm_log_file_open_guarded(const char *path, const char *const *directories,
     dirfd = vadm_log_file_walk(path, directories, &name, error);
     if (dirfd < 0)
         return -1;
-    fd = vadm_log_file_open_entry(dirfd, name, path, &is_new, error);
-    if (fd >= 0 && is_new && created)
-        *created = vadm_log_created_new(fd, dirfd, name);
+    fd = vadm_log_file_open_entry(dirfd, name, path, &made, error);
+    close(dirfd);
+    if (created)
+        *created = made;
     else
-        close(dirfd);
+        vadm_log_created_free(made);
     return fd;
 }
 
@@ -290,7 +354,8 @@ vadm_log_file_open(const char *path, const char *const *directories, VadmLogCrea
 }
 
 gboolean
-vadm_log_file_check(const char *path, const char *const *directories, GError **error)
+vadm_log_file_check(const char *path, const char *const *directories, const VadmLogFileId *id,
+                    GError **error)
 {
     g_autofree char *name = NULL;
     gboolean allowed;
@@ -303,21 +368,41 @@ vadm_log_file_check(const char *path, const char *const *directories, GError **e
     dirfd = vadm_log_file_walk(path, directories, &name, error);
     if (dirfd < 0)
         return FALSE;
-    allowed = vadm_log_file_check_entry(dirfd, name, path, error);
+    allowed = id ? vadm_log_file_check_same(dirfd, name, path, id, error)
+                 : vadm_log_file_check_entry(dirfd, name, path, error);
     close(dirfd);
     return allowed;
 }
 
-void
-vadm_log_created_remove(const VadmLogCreated *created)
+static gboolean
+vadm_log_created_is(const VadmLogCreated *created, const char *name)
 {
     struct stat st;
 
-    if (fstatat(created->dirfd, created->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return fstatat(created->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           st.st_dev == created->id.dev && st.st_ino == created->id.ino && st.st_size == 0;
+}
+
+/* A file that was put there since the look would go with a plain unlink. So what is there is taken
+ * aside first, looked at again where nobody else expects it, and put back if it is not ours; if
+ * the place has been taken again by then, both stay. */
+void
+vadm_log_created_remove(const VadmLogCreated *created)
+{
+    g_autofree char *aside = g_strdup_printf(".virtadm-%08x%08x", g_random_int(), g_random_int());
+    int dirfd = created->dirfd;
+
+    if (!vadm_log_created_is(created, created->name))
         return;
-    if (st.st_dev != created->dev || st.st_ino != created->ino || st.st_size != 0)
+    if (renameat2(dirfd, created->name, dirfd, aside, RENAME_NOREPLACE) < 0) {
+        if (errno == EINVAL || errno == ENOSYS) /* not on every file system */
+            unlinkat(dirfd, created->name, 0);
         return;
-    unlinkat(created->dirfd, created->name, 0);
+    }
+    if (vadm_log_created_is(created, aside))
+        unlinkat(dirfd, aside, 0);
+    else
+        (void)renameat2(dirfd, aside, dirfd, created->name, RENAME_NOREPLACE);
 }
 
 void

@@ -54,12 +54,16 @@ void vadm_log_record_unref(VadmLogRecord *record);
 
 /* ---- files ---- */
 
+typedef struct {
+    dev_t dev;
+    ino_t ino;
+} VadmLogFileId;
+
 /* A file that was not there before: what is needed to take it away again, and no other. */
 typedef struct {
     int dirfd;
     char *name;
-    dev_t dev;
-    ino_t ino;
+    VadmLogFileId id;
 } VadmLogCreated;
 
 /**
@@ -73,9 +77,12 @@ typedef struct {
  */
 int vadm_log_file_open(const char *path, const char *const *directories, VadmLogCreated **created,
                        GError **error);
-/* Whether vadm_log_file_open() would be allowed; opens and creates nothing. */
-gboolean vadm_log_file_check(const char *path, const char *const *directories, GError **error);
-/* Removes the file if it is still the one that was created, and still empty. */
+/* Whether vadm_log_file_open() would be allowed, and would open the file @id (nullable: any);
+ * opens and creates nothing. */
+gboolean vadm_log_file_check(const char *path, const char *const *directories,
+                             const VadmLogFileId *id, GError **error);
+/* Removes the file if it is still the one that was created, and still empty. Whatever else has come
+ * into its place meanwhile stays. */
 void vadm_log_created_remove(const VadmLogCreated *created);
 void vadm_log_created_free(VadmLogCreated *created);
 
@@ -95,12 +102,18 @@ typedef enum {
  * @data: IDENT or PATH, else ""
  * @created: (out): as vadm_log_file_open()
  *
- * The sink of this destination: the living one, also one that is closing, or a new one.
+ * The sink of this destination: the living one, also one that is closing, or a new one. With a
+ * guard the living one must be allowed, too, and where its file was opened without a guard, the
+ * path must lead to that very file.
  * Returns: (nullable): counted as used until vadm_log_sink_release()
  */
 VadmLogSink *vadm_log_sink_acquire(VadmLog *log, VadmLogKind kind, const char *key,
                                    const char *data, const VadmLogGuard *guard,
                                    VadmLogCreated **created, GError **error);
+/* One more use, as it is; FALSE: it has ended or is about to. Until vadm_log_sink_release(). */
+gboolean vadm_log_sink_share(VadmLogSink *sink);
+/* How its file is opened at a rotation. @directories: (nullable). */
+void vadm_log_sink_set_guard(VadmLogSink *sink, const char *const *directories);
 /* The last user's release lets the writer drain and close. Never blocks. */
 void vadm_log_sink_release(VadmLogSink *sink);
 /* As release; removes @created (nullable) when nobody else uses the sink. May touch files. */
@@ -139,9 +152,12 @@ struct _VadmLogSet {
     int floor;         /* lowest level that can pass at all */
     GArray *filters;   /* of VadmLogFilter */
     GArray *outputs;   /* of VadmLogOutput */
+    char **guard;      /* how their files are opened at a rotation; NULL: without a guard */
     char *filters_text, *outputs_text;
 };
 
+/* The outputs' sinks are guarded as this set, which is in force, says. */
+void vadm_log_set_impose_guard(const VadmLogSet *set);
 /* A set without outputs, for want of any other. */
 VadmLogSet *vadm_log_set_new_empty(VadmLog *log, int level);
 gboolean vadm_log_set_wants(const VadmLogSet *set, VadmLogLevel level, const char *category);

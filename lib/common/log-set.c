@@ -70,6 +70,7 @@ vadm_log_set_free(VadmLogSet *set, gboolean remove_created)
     }
     g_array_unref(set->outputs);
     g_array_unref(set->filters);
+    g_strfreev(set->guard);
     g_free(set->filters_text);
     g_free(set->outputs_text);
     vadm_log_unref(set->log);
@@ -99,6 +100,14 @@ vadm_log_set_keep_files(VadmLogSet *set)
     for (guint i = 0; i < set->outputs->len; i++)
         g_clear_pointer(&g_array_index(set->outputs, VadmLogOutput, i).created,
                         vadm_log_created_free);
+}
+
+void
+vadm_log_set_impose_guard(const VadmLogSet *set)
+{
+    for (guint i = 0; i < set->outputs->len; i++)
+        vadm_log_sink_set_guard(g_array_index(set->outputs, VadmLogOutput, i).sink,
+                                (const char *const *)set->guard);
 }
 
 /* ---- the grammar ---- */
@@ -335,6 +344,38 @@ vadm_log_set_open(VadmLogSet *set, const GPtrArray *wishes, const VadmLogGuard *
     return TRUE;
 }
 
+/* FALSE: the log is about to end. */
+static gboolean
+vadm_log_set_share(VadmLogSet *set, const VadmLogSet *other)
+{
+    set->guard = g_strdupv(other->guard);
+    for (guint i = 0; i < other->outputs->len; i++) {
+        const VadmLogOutput *old = &g_array_index(other->outputs, VadmLogOutput, i);
+        VadmLogOutput output = {.level = old->level, .sink = old->sink};
+
+        if (!vadm_log_sink_share(output.sink))
+            return FALSE;
+        g_array_append_val(set->outputs, output);
+    }
+    return TRUE;
+}
+
+/* Outputs that are those in force are not opened, so who changes the filters alone neither lifts
+ * the guard from files that a manager chose, nor stumbles over one that was moved away. */
+static gboolean
+vadm_log_set_take_outputs(VadmLogSet *set, const GPtrArray *wishes, const VadmLogGuard *guard,
+                          GError **error)
+{
+    g_autoptr(VadmLogSet) current = vadm_log_get_set(set->log);
+
+    if (!(guard && guard->directories) && current &&
+        strcmp(current->outputs_text, set->outputs_text) == 0)
+        return vadm_log_set_share(set, current) ||
+               vadm_log_set_invalid(error, "log outputs: the log has ended");
+    set->guard = guard ? g_strdupv((char **)guard->directories) : NULL;
+    return vadm_log_set_open(set, wishes, guard, error);
+}
+
 /* ---- what the set says about itself ---- */
 
 static char *
@@ -385,12 +426,14 @@ vadm_log_set_fill(VadmLogSet *set, const char *filters, const char *outputs,
     if (!vadm_log_parse_filters(set->filters, filters, error))
         return FALSE;
     wishes = vadm_log_parse_outputs(outputs, guard, error);
-    if (!wishes || !vadm_log_set_open(set, wishes, guard, error))
+    if (!wishes)
         return FALSE;
     g_free(set->filters_text);
     set->filters_text = vadm_log_describe_filters(set->filters);
     g_free(set->outputs_text);
     set->outputs_text = vadm_log_describe_wishes(wishes);
+    if (!vadm_log_set_take_outputs(set, wishes, guard, error))
+        return FALSE;
     vadm_log_set_find_floors(set);
     return TRUE;
 }

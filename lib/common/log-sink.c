@@ -40,7 +40,9 @@ struct _VadmLogSink {
     guint64 pushed, finished;
     guint users;
     gboolean stopping, ended;
-    char **guard; /* directories; NULL: opened by configuration alone */
+    char **guard;     /* directories: how the file is opened at a rotation; NULL: without a guard */
+    gboolean checked; /* what is open was opened with a guard */
+    VadmLogFileId opened; /* what is open, for files */
 
     atomic_bool abandoned;   /* what is queued is lost */
     atomic_llong give_up_at; /* monotonic time; 0: retries for ever */
@@ -56,12 +58,16 @@ struct _VadmLogSink {
 static VadmMutex vadm_log_syslog_lock = VADM_MUTEX_INIT;
 
 static void
-vadm_log_sink_use_fd(VadmLogSink *sink, int fd)
+vadm_log_sink_use_fd(VadmLogSink *sink, int fd, gboolean checked)
 {
-    struct stat st;
+    struct stat st = {0};
+    gboolean known = fstat(fd, &st) == 0;
+    VADM_LOCK_SCOPE(&sink->lock);
 
     sink->fd = fd;
-    sink->regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    sink->regular = known && S_ISREG(st.st_mode);
+    sink->checked = checked;
+    sink->opened = (VadmLogFileId){st.st_dev, st.st_ino};
 }
 
 static VadmLogSink *
@@ -81,7 +87,7 @@ vadm_log_sink_new(VadmLog *log, VadmLogKind kind, const char *key, const char *d
     sink->users = 1;
     sink->fd = -1;
     if (kind == VADM_LOG_STDERR)
-        vadm_log_sink_use_fd(sink, STDERR_FILENO);
+        vadm_log_sink_use_fd(sink, STDERR_FILENO, FALSE);
     return sink;
 }
 
@@ -278,7 +284,7 @@ vadm_log_sink_handle_reopen(VadmLogSink *sink)
     }
     close(sink->fd);
     sink->torn = FALSE;
-    vadm_log_sink_use_fd(sink, fd);
+    vadm_log_sink_use_fd(sink, fd, guard != NULL);
 }
 
 /* ---- the writer ---- */
@@ -424,9 +430,8 @@ vadm_log_sink_start(VadmLogSink *sink, GError **error)
 
 /* ---- acquiring and releasing ---- */
 
-/* FALSE when it has ended or will end whatever happens. */
-static gboolean
-vadm_log_sink_revive(VadmLogSink *sink)
+gboolean
+vadm_log_sink_share(VadmLogSink *sink)
 {
     VADM_LOCK_SCOPE(&sink->lock);
 
@@ -443,7 +448,7 @@ vadm_log_sink_find_locked(VadmLog *log, const char *key)
 {
     VadmLogSink *sink = g_hash_table_lookup(log->sinks, key);
 
-    return sink && vadm_log_sink_revive(sink) ? sink : NULL;
+    return sink && vadm_log_sink_share(sink) ? sink : NULL;
 }
 
 static VadmLogSink *
@@ -467,15 +472,30 @@ vadm_log_sink_publish(VadmLog *log, VadmLogSink *fresh)
     return fresh;
 }
 
-/* A path that came over the network once is opened with that care from then on, whoever else
- * names it: a reopen must not follow a link that was planted since. */
-static void
-vadm_log_sink_set_guard(VadmLogSink *sink, const VadmLogGuard *guard)
+void
+vadm_log_sink_set_guard(VadmLogSink *sink, const char *const *directories)
 {
     VADM_LOCK_SCOPE(&sink->lock);
 
+    if (sink->kind != VADM_LOG_FILE)
+        return;
     g_strfreev(sink->guard);
-    sink->guard = g_strdupv((char **)guard->directories);
+    sink->guard = g_strdupv((char **)directories);
+}
+
+/* A manager must not get at a file elsewhere because the administrator, who may open it, has it
+ * open under a path that led there once. */
+static gboolean
+vadm_log_sink_check(VadmLogSink *sink, const char *const *directories, GError **error)
+{
+    VadmLogFileId opened;
+    gboolean checked;
+
+    vadm_mutex_lock(&sink->lock);
+    opened = sink->opened;
+    checked = sink->checked;
+    vadm_mutex_unlock(&sink->lock);
+    return vadm_log_file_check(sink->data, directories, checked ? NULL : &opened, error);
 }
 
 static const char *const *
@@ -497,7 +517,7 @@ vadm_log_sink_make(VadmLog *log, VadmLogKind kind, const char *key, const char *
             vadm_log_sink_unref(sink);
             return NULL;
         }
-        vadm_log_sink_use_fd(sink, fd);
+        vadm_log_sink_use_fd(sink, fd, directories != NULL);
     }
     if (!vadm_log_sink_start(sink, error)) {
         if (*created)
@@ -522,10 +542,11 @@ vadm_log_sink_acquire(VadmLog *log, VadmLogKind kind, const char *key, const cha
     *created = NULL;
     if (!sink)
         sink = vadm_log_sink_make(log, kind, key, data, directories, created, error);
-    else if (!vadm_log_file_check(data, directories, error))
+    else if (directories && !vadm_log_sink_check(sink, directories, error))
         g_clear_pointer(&sink, vadm_log_sink_release);
+    /* Until a set is in force that says otherwise: see vadm_log_reopen(). */
     if (sink && directories)
-        vadm_log_sink_set_guard(sink, guard);
+        vadm_log_sink_set_guard(sink, directories);
     return sink;
 }
 

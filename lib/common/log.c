@@ -262,7 +262,10 @@ void
 vadm_log_reopen(VadmLog *log)
 {
     g_autoptr(GPtrArray) sinks = vadm_log_list_sinks(log);
+    g_autoptr(VadmLogSet) set = vadm_log_get_set(log);
 
+    if (set)
+        vadm_log_set_impose_guard(set);
     for (guint i = 0; i < sinks->len; i++)
         vadm_log_sink_reopen(g_ptr_array_index(sinks, i));
 }

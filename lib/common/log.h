@@ -25,7 +25,11 @@ typedef enum {
 typedef struct _VadmLog VadmLog;
 typedef struct _VadmLogSet VadmLogSet;
 
-/* Where the outputs of a new set may open files. */
+/* Where the outputs of a new set may open files. The guard is the set's: a file that several sets
+ * name has one writer, and is reopened at a rotation with the guard, or without one, that the set
+ * in force has; while that set does not name it, with the guard of who asked for it last. A set
+ * that is made without a guard and whose outputs are those in force keeps them and their guard
+ * as they are: who changes the filters alone does not lift it. */
 typedef struct {
     const char *const *directories; /* NULL: anywhere (file, command line, admin RPC);
                                      * else only below one of these, walked component by
@@ -122,8 +126,9 @@ char *vadm_log_normalise_outputs(const char *outputs, const char *default_output
 guint vadm_log_set_count_filters(const VadmLogSet *set);
 guint vadm_log_set_count_outputs(const VadmLogSet *set);
 
-/** vadm_log_reopen: each file output is reopened by its writer (after a log rotation); a file
- * that cannot be opened again keeps the old one, with a message. Returns at once. */
+/** vadm_log_reopen: each file output is reopened by its writer (after a log rotation), with the
+ * guard of the set in force; a file that cannot be opened again, or is not allowed any more, keeps
+ * the old one, with a message. Returns at once. */
 void vadm_log_reopen(VadmLog *log);
 
 /** vadm_log_get_stats: @level 1..4. Any thread. */

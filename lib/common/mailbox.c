@@ -19,21 +19,19 @@ struct _VadmMailbox {
     GArray *waiting; /* of VadmMail, under lock */
     gboolean closed; /* under lock */
     int efd;
-    GSource *source; /* owner's thread */
+    GSource *source; /* owner's thread; NULL: the owner polls */
 };
 
 /* One wake-up runs all that waits: the eventfd is read before the list is taken, so a post
  * that comes in between wakes us again. */
-static gboolean
-vadm_mailbox_ready(gint fd, GIOCondition condition, gpointer user)
+void
+vadm_mailbox_dispatch(VadmMailbox *mailbox)
 {
-    VadmMailbox *mailbox = user;
     g_autoptr(GArray) batch = NULL;
     guint64 count;
     gssize got;
 
-    (void)condition;
-    got = read(fd, &count, sizeof(count));
+    got = read(mailbox->efd, &count, sizeof(count));
     (void)got;
     vadm_mailbox_ref(mailbox);
     vadm_mutex_lock(&mailbox->lock);
@@ -45,20 +43,49 @@ vadm_mailbox_ready(gint fd, GIOCondition condition, gpointer user)
         mail->run(mail->data);
     }
     vadm_mailbox_unref(mailbox);
+}
+
+static gboolean
+vadm_mailbox_ready(gint fd, GIOCondition condition, gpointer user)
+{
+    (void)fd;
+    (void)condition;
+    vadm_mailbox_dispatch(user);
     return G_SOURCE_CONTINUE;
+}
+
+VadmMailbox *
+vadm_mailbox_new_polled(GError **error)
+{
+    VadmMailbox *mailbox;
+    int efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    if (efd < 0) {
+        vadm_error_set_errno(error, errno, "eventfd");
+        return NULL;
+    }
+    mailbox = g_new0(VadmMailbox, 1);
+    g_atomic_ref_count_init(&mailbox->refs);
+    vadm_mutex_init(&mailbox->lock);
+    mailbox->waiting = g_array_new(FALSE, FALSE, sizeof(VadmMail));
+    mailbox->efd = efd;
+    return mailbox;
+}
+
+int
+vadm_mailbox_get_fd(VadmMailbox *mailbox)
+{
+    return mailbox->efd;
 }
 
 VadmMailbox *
 vadm_mailbox_new(GMainContext *context)
 {
-    VadmMailbox *mailbox = g_new0(VadmMailbox, 1);
+    g_autoptr(GError) error = NULL;
+    VadmMailbox *mailbox = vadm_mailbox_new_polled(&error);
 
-    g_atomic_ref_count_init(&mailbox->refs);
-    vadm_mutex_init(&mailbox->lock);
-    mailbox->waiting = g_array_new(FALSE, FALSE, sizeof(VadmMail));
-    mailbox->efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (mailbox->efd < 0)
-        g_error("eventfd: %s", g_strerror(errno));
+    if (!mailbox)
+        g_error("%s", error->message);
     mailbox->source = g_unix_fd_source_new(mailbox->efd, G_IO_IN);
     /* else GLib takes the eventfd out of the poll and puts it back around each call of ours, and
      * wakes itself up for both */

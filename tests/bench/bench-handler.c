@@ -3,11 +3,12 @@
  * What a request costs inside the handler of the MIB, over the real source and the real servers,
  * with as many clients as one likes and without a master agent:
  *
- *   bench-handler MODE CLIENTS REQUESTS
+ *   bench-handler MODE CLIENTS REQUESTS [VARBINDS]
  *
  * MODE: null (the yardstick: a handler that gives a constant), get, getnext (a random place of
  * the client table, each request with a view of its own), walk (the client table, as many varbinds
- * to a view as a GETBULK of 50 asks for) or set (WorkersMin and WorkersMax, all phases).
+ * to a view as a GETBULK of 50 asks for), set (VARBINDS, 2 unless told, of both servers, in all
+ * phases) or nullset (the same to a handler that does nothing).
  * Prints the processor time of one request in nanoseconds. Where instructions shall be counted,
  * only those within bench_measured() matter: callgrind --toggle-collect=bench_measured.
  */
@@ -23,13 +24,15 @@
 #include "daemon/server-private.h"
 #include "mib/lva-mib.h"
 
-#define BENCH_BULK 50
+#define BENCH_BULK     50
+#define BENCH_VARBINDS 10
 
 typedef struct {
     VadmDaemon *daemon;
     VadmServer *server;
     VadmHandler *handler;
     guint clients;
+    guint varbinds; /* of a SET */
     guint32 dice;
     guint done;
     gboolean failed;
@@ -39,8 +42,8 @@ typedef void (*BenchRun)(Bench *bench, guint requests);
 
 /* A request as net-snmp makes it of a PDU: the same work around each handler. */
 typedef struct {
-    netsnmp_variable_list varbinds[2];
-    netsnmp_request_info requests[2];
+    netsnmp_variable_list varbinds[BENCH_VARBINDS];
+    netsnmp_request_info requests[BENCH_VARBINDS];
     netsnmp_pdu pdu;
     netsnmp_agent_session asp;
     netsnmp_agent_request_info info;
@@ -141,7 +144,12 @@ bench_name(netsnmp_variable_list *varbind, guint n, const oid *arcs)
 static void
 bench_request_init(BenchRequest *request, guint n, long transaction)
 {
-    memset(request, 0, sizeof(*request));
+    /* no more than is used: it is measured, too */
+    memset(request->varbinds, 0, n * sizeof(*request->varbinds));
+    memset(request->requests, 0, n * sizeof(*request->requests));
+    memset(&request->pdu, 0, sizeof(request->pdu));
+    memset(&request->asp, 0, sizeof(request->asp));
+    memset(&request->info, 0, sizeof(request->info));
     request->n = n;
     request->pdu.transid = transaction;
     request->asp.pdu = &request->pdu;
@@ -270,28 +278,65 @@ bench_run_walk(Bench *bench, guint requests)
     }
 }
 
+/* As bench-set.c has them; every SET changes all. */
 static void
-bench_run_set(Bench *bench, guint requests)
+bench_add_value(BenchRequest *request, guint i, guint turn)
+{
+    static const struct {
+        oid column;
+        long base;
+    } columns[] = {
+        {LVA_ARC_lvaServerWorkersMax, 20},         {LVA_ARC_lvaServerClientsHighPercent, 50},
+        {LVA_ARC_lvaServerClientRequestsMax, 5},   {LVA_ARC_lvaServerClientsMax, 200000},
+        {LVA_ARC_lvaServerClientsUnauthMax, 1000},
+    };
+    const gsize n = G_N_ELEMENTS(columns);
+    const oid name[] = {1, LVA_GROUP_lvaServerTable, 1, columns[i % n].column, i < n ? 2 : 1};
+    long value = columns[i % n].base + (long)(turn % 2);
+
+    bench_name(&request->varbinds[i], G_N_ELEMENTS(name), name);
+    snmp_set_var_typed_value(&request->varbinds[i], ASN_UNSIGNED, &value, sizeof(value));
+}
+
+static void
+bench_sets(Bench *bench, Netsnmp_Node_Handler *access, guint requests)
 {
     static const int phases[] = {MODE_SET_RESERVE1, MODE_SET_RESERVE2, MODE_SET_ACTION,
                                  MODE_SET_COMMIT};
-    const oid minimum[] = {1, LVA_GROUP_lvaServerTable, 1, LVA_ARC_lvaServerWorkersMin, 2};
-    const oid maximum[] = {1, LVA_GROUP_lvaServerTable, 1, LVA_ARC_lvaServerWorkersMax, 2};
 
     for (guint i = 0; i < requests; i++) {
-        long values[] = {5, 20 + (long)(i % 2)};
         BenchRequest request;
 
-        bench_request_init(&request, 2, (long)++bench->done);
-        bench_name(&request.varbinds[0], G_N_ELEMENTS(minimum), minimum);
-        bench_name(&request.varbinds[1], G_N_ELEMENTS(maximum), maximum);
-        for (guint j = 0; j < 2; j++)
-            snmp_set_var_typed_value(&request.varbinds[j], ASN_UNSIGNED, &values[j],
-                                     sizeof(values[j]));
+        bench_request_init(&request, bench->varbinds, (long)++bench->done);
+        for (guint j = 0; j < bench->varbinds; j++)
+            bench_add_value(&request, j, bench->done);
         for (guint j = 0; j < G_N_ELEMENTS(phases); j++)
-            bench_send(bench, vadm_handler_request, &request, phases[j]);
+            bench_send(bench, access, &request, phases[j]);
         bench_request_clear(&request);
     }
+}
+
+static void
+bench_run_set(Bench *bench, guint requests)
+{
+    bench_sets(bench, vadm_handler_request, requests);
+}
+
+static int
+bench_null_set_handler(netsnmp_mib_handler *node, netsnmp_handler_registration *registration,
+                       netsnmp_agent_request_info *info, netsnmp_request_info *requests)
+{
+    (void)node;
+    (void)registration;
+    (void)info;
+    (void)requests;
+    return SNMP_ERR_NOERROR;
+}
+
+static void
+bench_run_null_set(Bench *bench, guint requests)
+{
+    bench_sets(bench, bench_null_set_handler, requests);
 }
 
 /* For callgrind to find by its name. */
@@ -309,11 +354,8 @@ bench_find_mode(const char *name)
     static const struct {
         const char *name;
         BenchRun run;
-    } modes[] = {{"null", bench_run_null},
-                 {"get", bench_run_get},
-                 {"getnext", bench_run_getnext},
-                 {"walk", bench_run_walk},
-                 {"set", bench_run_set}};
+    } modes[] = {{"null", bench_run_null}, {"get", bench_run_get}, {"getnext", bench_run_getnext},
+                 {"walk", bench_run_walk}, {"set", bench_run_set}, {"nullset", bench_run_null_set}};
 
     for (gsize i = 0; i < G_N_ELEMENTS(modes); i++) {
         if (strcmp(modes[i].name, name) == 0)
@@ -368,11 +410,14 @@ main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     g_autoptr(GSocket) socket = NULL;
     g_autoptr(GIOStream) stream = NULL;
-    BenchRun run = argc == 4 ? bench_find_mode(argv[1]) : NULL;
+    BenchRun run = argc == 4 || argc == 5 ? bench_find_mode(argv[1]) : NULL;
     gboolean stopped = FALSE, good;
 
-    if (!run || atoi(argv[2]) < 1 || atoi(argv[3]) < 1) {
-        fprintf(stderr, "usage: bench-handler null|get|getnext|walk|set CLIENTS REQUESTS\n");
+    bench.varbinds = argc == 5 ? (guint)atoi(argv[4]) : 2;
+    if (!run || atoi(argv[2]) < 1 || atoi(argv[3]) < 1 || bench.varbinds < 1 ||
+        bench.varbinds > BENCH_VARBINDS) {
+        fprintf(stderr, "usage: bench-handler null|get|getnext|walk|set|nullset CLIENTS REQUESTS "
+                        "[VARBINDS]\n");
         return 2;
     }
     snmp_disable_log();

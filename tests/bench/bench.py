@@ -33,16 +33,16 @@ def program(name, *args, wrapper=()):
 
 
 def say(*columns):
-    print("   " + "".join(f"{column:>12}" if i else f"{column:24}"
+    print("   " + "".join(f"{column:>12}" if i else f"{column:32}"
                           for i, column in enumerate(columns)), flush=True)
 
 
-def cost(mode, clients, count):
+def cost(mode, clients, count, *more):
     """Of one request: instructions (callgrind's, exact) and nanoseconds of processor time."""
-    time = float(program("bench-handler", mode, clients, count)[0])
+    time = float(program("bench-handler", mode, clients, count, *more)[0])
     if not shutil.which("valgrind"):
         return None, time
-    out = program("bench-handler", mode, clients, count, wrapper=(
+    out = program("bench-handler", mode, clients, count, *more, wrapper=(
         "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
         "--toggle-collect=bench_measured"))[1]
     return int(re.search(r"Collected : (\d+)", out)[1]) / count, time
@@ -87,18 +87,55 @@ def connects():
                 say(f"{clients} at a time, {name}", *figures)
 
 
+def processor_time(pid, thread=None):
+    """Nanoseconds of a process, or of its thread of that name."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/comm", encoding="utf-8") as comm, \
+                open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as stat:
+            if thread in (None, comm.read().strip()):
+                total += int(stat.read().split()[0])
+    return total
+
+
+def sets_through_master(place, snmpd, daemon, blocks, note=""):
+    """Round trips of the SET and of the null SET by turns, and the processor time of each in the
+    thread, or the process, that its handler runs in."""
+    null = place.spawn("null", [os.path.join(harness.BUILD, "tests", "bench", "bench-set"), "null",
+                                f"unix:{snmpd.agentx}"])
+    harness.wait_for(lambda: "ready" in null.output(), "the null subagent")
+    for varbinds in (1, 3, 10):
+        before = processor_time(null.pid), processor_time(daemon.process.pid, "snmp")
+        out = program("bench-set", "run", f"127.0.0.1:{snmpd.port}", harness.WRITE, varbinds,
+                      blocks)[0]
+        after = processor_time(null.pid), processor_time(daemon.process.pid, "snmp")
+        for line in out.splitlines():
+            name, *figures = line.split()
+            say(f"{varbinds} varbind(s){note}, {name}", *figures)
+        spent = [(end - start) / blocks / 1e5 for start, end in zip(before, after)]
+        say(f"{varbinds} varbind(s){note}, cpu_us", *(f"{each:.1f}" for each in spent),
+            f"{spent[1] / spent[0]:.2f}")
+    null.end()
+
+
 def sets():
-    """A SET of two objects through the master next to a GET of the same, and in the handler."""
+    """A SET through the master next to one that a subagent takes and forgets; in the handler."""
+    blocks = max(1, int(10 * SCALE))
+    say("", "null", "set", "ratio")
     with harness.Place() as place:
         snmpd = harness.Snmpd(place)
-        harness.Virtadmd(place, None, snmpd)
-        out = program("bench-set", f"127.0.0.1:{snmpd.port}", harness.WRITE, 2,
-                      int(1000 * SCALE))[0]
-        for line in out.splitlines():
-            say(*line.split())
-    for mode in ("get", "set"):
-        instructions, time = cost(mode, 10, int(500 * SCALE))
-        say(f"{mode} in the handler", f"{(instructions or 0):.0f} instr", f"{time:.0f} ns")
+        daemon = harness.Virtadmd(place, None, snmpd)
+        sets_through_master(place, snmpd, daemon, blocks)
+        storage = (harness.oid("lvaConfigStorage"), "i", 3)  # nonVolatile
+        if snmpd.set(storage)[0] == 0:
+            sets_through_master(place, snmpd, daemon, blocks, " kept")
+    for varbinds in (1, 3, 10):
+        (null, null_time), (ours, time) = (cost(mode, 10, int(500 * SCALE), varbinds)
+                                           for mode in ("nullset", "set"))
+        say(f"{varbinds} varbind(s), handler", f"{null or 0:.0f} instr", f"{ours or 0:.0f}",
+            f"{ours / null:.1f}" if null else "")
+        say(f"{varbinds} varbind(s), handler", f"{null_time:.0f} ns", f"{time:.0f}",
+            f"{time / null_time:.1f}")
 
 
 def patient_client(path):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""As much SNMPv2c (RFC 3416) as a load generator needs: the tools of net-snmp start a process
-for each request."""
+"""As much SNMPv2c (RFC 3416) and SNMPv1 (RFC 1157) as the tests and a load generator need: the
+tools of net-snmp start a process for each request, wait for its answer, and check what they send."""
 
 import random
 import socket
@@ -18,6 +18,14 @@ def tlv(tag, body):
 
 def integer(number, tag=2):
     return tlv(tag, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
+
+
+def unsigned(number):
+    return integer(number, 0x42)
+
+
+def octets(text):
+    return tlv(4, text.encode() if isinstance(text, str) else text)
 
 
 def encode_oid(text):
@@ -52,29 +60,43 @@ def decode_oid(body):
 
 
 class Session:
-    def __init__(self, port, community="private", timeout=10):
+    def __init__(self, port, community="private", timeout=10, version=2):
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.settimeout(timeout)
         self.sock.connect(("127.0.0.1", port))
         self.community = community.encode()
+        self.version = {1: 0, 2: 1}[version]  # RFC 1157 and 1901: as on the wire
         self.request_id = random.randrange(1 << 20)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def close(self):
         self.sock.close()
 
-    def request(self, pdu, oids, values=None, non_repeaters=0, repetitions=0):
-        """Returns (error status, error index, [(oid, tag, body), ...])."""
+    def send(self, pdu, oids, values=None, non_repeaters=0, repetitions=0):
+        """Does not wait for the answer: receive() does."""
         self.request_id += 1
         binds = b"".join(tlv(0x30, encode_oid(oid) + (values[i] if values else b"\x05\0"))
                          for i, oid in enumerate(oids))
         body = integer(self.request_id) + integer(non_repeaters) + integer(repetitions) + \
             tlv(0x30, binds)
-        self.sock.send(tlv(0x30, integer(1) + tlv(4, self.community) + tlv(pdu, body)))
+        self.sock.send(tlv(0x30, integer(self.version) + tlv(4, self.community) + tlv(pdu, body)))
+
+    def receive(self):
+        """The answer to what was sent last: (error status, error index, [(oid, tag, body), ...])."""
         while True:
             answer = self.sock.recv(65536)
             got, result = self.decode(answer)
             if got == self.request_id:
                 return result
+
+    def request(self, *what, **how):
+        self.send(*what, **how)
+        return self.receive()
 
     @staticmethod
     def decode(answer):
@@ -106,6 +128,10 @@ class Session:
 
     def set(self, oid, value):
         return self.request(SET, [oid], [value])
+
+    def set_all(self, binds):
+        """binds: (oid, encoded value), ...; returns (error status, error index)."""
+        return self.request(SET, *zip(*binds))[:2]
 
     def walk(self, start, repetitions=50):
         """All instances below start, by GETBULK."""

@@ -259,6 +259,58 @@ def value_of(text):
     return rest
 
 
+class Subagent:
+    """Another subagent at the same master (tools/subagent.c): INTEGERs, one of which sorts before
+    our MIB and one behind. What is written to them says what goes wrong when: code(PHASE, FAULT)."""
+
+    PHASES = ("RESERVE1", "RESERVE2", "ACTION", "COMMIT", "UNDO", "FREE")
+    FAULTS = ("fails", "hangs", "dies")
+
+    def __init__(self, place, snmpd):
+        self.place, self.snmpd = place, snmpd
+        parent, last = ROOT_OID.rsplit(".", 1)
+        self.before, self.behind = (f"{parent}.{int(last) + step}.1.0" for step in (-1, 1))
+        self.process = None
+        self.start()
+
+    @classmethod
+    def code(cls, phase, fault):
+        return 10 * (cls.PHASES.index(phase) + 1) + cls.FAULTS.index(fault) + 1
+
+    def start(self):
+        self.process = self.place.spawn("subagent", [
+            os.path.join(BUILD, "tests", "live", "tools", "subagent"),
+            f"unix:{self.snmpd.agentx}", self.before, self.behind])
+        self.skip = len(self.process.output())
+        wait_for(self.ready, lambda: f"the other subagent: {self.process.output()[-500:]}")
+
+    def ready(self):
+        status, out, _ = self.snmpd.tool("snmpget", self.before, self.behind, timeout=1)
+        return status == 0 and "No Such" not in out
+
+    def phases(self):
+        """What has come since the start: [(phase, OID, value), ...]."""
+        lines = self.process.output()[self.skip:].splitlines()
+        found = [line.split() for line in lines if line.startswith(self.PHASES)]
+        return [(phase, name, int(value)) for phase, name, value in found]
+
+    def wait_for_phase(self, phase):
+        wait_for(lambda: phase in {found[0] for found in self.phases()},
+                 f"{phase} in the other subagent")
+
+    def go_on(self):
+        """Ends the waiting of fault "hangs"."""
+        self.process.kill(signal.SIGUSR1)
+
+    def restart(self):
+        """One that died or hangs is replaced."""
+        if self.process.alive():
+            self.process.kill(signal.SIGKILL)
+        self.process.wait()
+        wait_for(lambda: self.snmpd.get(self.before) == [None], "the master to notice its end")
+        self.start()
+
+
 # Runs a libvirtd as root so that it neither meets nor marks the system's own. $0 is its folder.
 # In a chroot / may be no mount point and cannot be made private then: each mount is looked at,
 # lest it stays behind in the system around the chroot. The qemu driver wants its user to exist,

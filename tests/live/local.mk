@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 EXTRA_DIST += quickstart run-tests .ci/run .ci/setup.sh \
-	tests/live/ber.py tests/live/harness.py tests/live/quickstart.py tests/live/run.py \
-	tests/live/test_life.py tests/live/test_limits.py \
-	tests/live/test_master.py tests/live/test_outputs.py tests/live/test_relay.py \
-	tests/live/test_snmp.py tests/live/test_soak.py tests/live/test_start.py \
-	tests/live/test_state.py tests/live/test_storm.py \
+	tests/live/agentx.py tests/live/ber.py tests/live/harness.py tests/live/quickstart.py \
+	tests/live/run.py \
+	tests/live/test_confirm.py tests/live/test_faults.py tests/live/test_life.py tests/live/test_limits.py \
+	tests/live/test_master.py tests/live/test_outputs.py tests/live/test_phases.py \
+	tests/live/test_refused.py tests/live/test_relay.py tests/live/test_snmp.py \
+	tests/live/test_soak.py tests/live/test_start.py tests/live/test_state.py \
+	tests/live/test_storm.py \
+	tests/live/test_torn.py tests/live/test_transaction.py \
 	tests/live/virt_admin_compare.py
 
 # What live tests run beside the daemons; made by 'make', since ./run-tests --live makes no more.
-noinst_PROGRAMS += tests/live/tools/state-save
+noinst_PROGRAMS += tests/live/tools/state-save tests/live/tools/subagent
 tests_live_tools_state_save_SOURCES = tests/live/tools/state-save.c
 tests_live_tools_state_save_LDADD = libvadm-daemon.la libvadm-common.la $(GLIB_LIBS)
+tests_live_tools_subagent_SOURCES = tests/live/tools/subagent.c
+tests_live_tools_subagent_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
+tests_live_tools_subagent_LDADD = $(NETSNMP_LIBS) $(GLIB_LIBS)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import unittest
 
+import ber
 import harness
 from harness import Raw, oid, xdr_string
 
@@ -97,6 +98,112 @@ class Outputs(unittest.TestCase):
             self.assertNotRegex(line, "[\x00-\x08\x0b-\x1f\x7f\x85]")
         _, filters, _ = self.daemon.virt_admin("daemon-log-filters")
         self.assertNotIn("\x1b", filters)
+
+
+class OfManagers(unittest.TestCase):
+    """Log files that came over SNMP are guarded: those of an administrator are not."""
+    WRONG_LENGTH, WRONG_VALUE, RESOURCE_UNAVAILABLE = 8, 10, 13
+
+    def setUp(self):
+        self.place = harness.Place()
+        self.addCleanup(self.place.close)
+        self.snmpd = harness.Snmpd(self.place)
+        self.daemon = harness.Virtadmd(self.place, snmpd=self.snmpd)
+        self.log, self.outside = self.daemon.logdir, self.place.path("outside")
+        os.mkdir(self.outside)
+        self.victim = self.place.write("outside/victim", "")
+        self.session = ber.Session(self.snmpd.port)
+
+    def set(self, outputs, level=2):
+        """The outputs are the second of three."""
+        text = outputs if isinstance(outputs, bytes) else outputs.encode()
+        return self.session.request(ber.SET, [oid("lvaLogLevel"), oid("lvaLogOutputs"),
+                                              oid("lvaLogFilters")],
+                                    [ber.integer(level), ber.tlv(4, text), ber.tlv(4, b"1:f")])[:2]
+
+    def state(self):
+        return self.snmpd.get(oid("lvaLogLevel"), oid("lvaLogOutputs"), oid("lvaLogFilters"),
+                              oid("lvaConfigGeneration"))
+
+    def test_refused(self):
+        """Each with the index of the outputs; nothing is made, opened or changed."""
+        log, before = self.log, self.state()
+        os.makedirs(f"{log}/one/two")
+        os.symlink(self.outside, f"{log}/first")
+        os.symlink(self.outside, f"{log}/one/middle")
+        os.symlink(self.victim, f"{log}/link.log")
+        os.symlink(f"{self.outside}/nowhere", f"{log}/dangling.log")
+        os.symlink(f"{log}/virtadmd.log", f"{log}/back.log")
+        os.symlink("/dev/null", f"{log}/null.log")
+        os.link(self.victim, f"{log}/hard.log")
+        os.mkfifo(f"{log}/fifo")
+        os.mkdir(f"{log}-evil")
+        kept = sorted(os.listdir(log))
+        for path, status in (
+                ("first/a.log", self.WRONG_VALUE), ("one/middle/a.log", self.WRONG_VALUE),
+                ("link.log", self.WRONG_VALUE), ("dangling.log", self.WRONG_VALUE),
+                ("back.log", self.WRONG_VALUE), ("null.log", self.WRONG_VALUE),
+                ("hard.log", self.WRONG_VALUE), ("fifo", self.WRONG_VALUE),
+                ("one", self.WRONG_VALUE), ("one/", self.WRONG_VALUE), ("../x", self.WRONG_VALUE),
+                ("one/../../x", self.WRONG_VALUE), ("./x", self.WRONG_VALUE),
+                ("/x", self.WRONG_VALUE), ("virtadmd.log/x", self.WRONG_VALUE),
+                ("../log-evil/x", self.WRONG_VALUE), ("n" * 256, self.RESOURCE_UNAVAILABLE),
+                ("missing/x", self.RESOURCE_UNAVAILABLE), ("n" * 4096, self.WRONG_LENGTH)):
+            with self.subTest(path=path[:40]):
+                self.assertEqual(self.set(f"1:file:{log}/created.log 2:file:{log}/{path}"),
+                                 (status, 2))
+                self.assertEqual(sorted(os.listdir(log)), kept)
+        for outputs in (f"1:file:{log}-evil/x", "1:file:x", "1:file:/etc/virtadm-stray.log",
+                        "1:file:/dev/null", "1:file:/", f"1:file:{log}",
+                        f"1:file:{log}/a".encode() + b"\0.log", f"1:file:{log}/".encode() + b"\xff"):
+            with self.subTest(outputs=outputs):
+                self.assertEqual(self.set(outputs), (self.WRONG_VALUE, 2))
+                self.assertNotEqual(self.snmpd.get1("lvaConfigLastError"), "")
+        self.assertEqual(self.state(), before)
+        self.assertEqual(sorted(os.listdir(log)), kept)
+        self.assertEqual(os.listdir(self.outside), ["victim"])
+        self.assertEqual(os.listdir(f"{log}-evil"), [])
+        self.assertEqual(os.path.getsize(self.victim), 0)
+
+    def test_refused_elsewhere(self):
+        """What a SET has created goes when another varbind is at fault, what was there stays."""
+        self.place.write("log/there.log", "")
+        kept = sorted(os.listdir(self.log))
+        outputs = f"1:file:{self.log}/new.log 1:file:{self.log}/there.log"
+        status, index, _ = self.session.request(
+            ber.SET, [oid("lvaLogOutputs"), oid("lvaServerWorkersMin", 2)],
+            [ber.tlv(4, outputs.encode()), ber.integer(999, 0x42)])
+        self.assertEqual((status, index), (12, 2))
+        self.assertEqual(sorted(os.listdir(self.log)), kept)
+
+    def test_rotation(self):
+        """A link in the place of a rotated file is followed for an administrator only, also when
+        he has since changed the filters of a manager's output."""
+        path = f"{self.log}/new.log"
+
+        def rotate(turn):
+            os.rename(path, f"{path}.{turn}")
+            os.symlink(self.victim, path)
+            self.daemon.process.kill(signal.SIGHUP)
+            with Raw(self.daemon.admin) as admin:
+                # debug messages, by which the writer shows which file it has
+                harness.wait_for(lambda: admin.call(3) and (
+                    os.path.getsize(self.victim) > 0 or
+                    self.place.read(f"log/new.log.{turn}").count("symbolic link") >= turn),
+                    "the log to be reopened or not")
+            os.unlink(path)
+            os.rename(f"{path}.{turn}", path)
+        self.assertEqual(self.set(f"1:file:{path}", 1), (0, 0))
+        rotate(1)
+        status, _, err = self.daemon.virt_admin("daemon-log-filters", "1:g")
+        self.assertEqual(status, 0, err)
+        rotate(2)
+        self.assertEqual(os.path.getsize(self.victim), 0)
+        self.assertEqual(self.place.read("log/new.log").count("must not be a symbolic link"), 2)
+        status, _, err = self.daemon.virt_admin("daemon-log-outputs", f"1:file:{path} 4:stderr")
+        self.assertEqual(status, 0, err)
+        rotate(3)
+        self.assertGreater(os.path.getsize(self.victim), 0)
 
 
 class StuckStderr(unittest.TestCase):

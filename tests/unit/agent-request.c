@@ -5,6 +5,9 @@
 
 #include "mib/lva-mib.h"
 
+/* net-snmp's list of what is delegated; its headers do not tell of it. */
+extern netsnmp_agent_session *agent_delegated_list;
+
 static const oid agent_root[] = {LVA_ROOT};
 
 void
@@ -89,29 +92,125 @@ agent_add_absolute(AgentPdu *pdu, const oid *name, gsize length)
     agent_append(pdu, name, length);
 }
 
-int
-agent_send(AgentBed *bed, AgentPdu *pdu, int mode, guint *at)
+static void
+agent_link(AgentSent *sent)
+{
+    for (guint i = 0; i < sent->n; i++) {
+        sent->requests[i].next = i + 1 < sent->n ? &sent->requests[i + 1] : NULL;
+        sent->requests[i].prev = i > 0 ? &sent->requests[i - 1] : NULL;
+        sent->requests[i].agent_req_info = &sent->info;
+        sent->requests[i].status = 0;
+        sent->requests[i].processed = 0;
+    }
+}
+
+AgentSent *
+agent_post(AgentBed *bed, const AgentPdu *pdu, int mode)
 {
     netsnmp_mib_handler node = {.myvoid = bed->handler};
-    netsnmp_pdu raw = {.transid = pdu->transaction};
-    netsnmp_handler_registration registration = {.contextName = pdu->context};
-    netsnmp_agent_session asp = {.pdu = &raw, .mode = mode};
-    netsnmp_agent_request_info info = {.mode = mode, .asp = &asp};
+    AgentSent *sent = g_new0(AgentSent, 1);
 
-    for (guint i = 0; i < pdu->n; i++) {
-        pdu->requests[i].agent_req_info = &info;
-        pdu->requests[i].status = 0;
-        pdu->requests[i].processed = 0;
+    memcpy(sent->requests, pdu->requests, sizeof(sent->requests));
+    sent->n = pdu->n;
+    sent->raw.transid = pdu->transaction;
+    sent->registration.contextName = pdu->context;
+    sent->asp.pdu = &sent->raw;
+    sent->asp.mode = sent->info.mode = mode;
+    sent->info.asp = &sent->asp;
+    agent_link(sent);
+    g_assert(vadm_handler_request(&node, &sent->registration, &sent->info, sent->requests) ==
+             SNMP_ERR_NOERROR);
+    if (agent_is_pending(sent)) {
+        sent->asp.next = agent_delegated_list;
+        agent_delegated_list = &sent->asp;
     }
-    g_assert(vadm_handler_request(&node, &registration, &info, pdu->requests) == SNMP_ERR_NOERROR);
-    for (guint i = 0; i < pdu->n; i++) {
-        if (pdu->requests[i].status == 0)
+    return sent;
+}
+
+gboolean
+agent_is_pending(const AgentSent *sent)
+{
+    for (guint i = 0; i < sent->n; i++)
+        g_assert(sent->requests[i].delegated == sent->requests[0].delegated);
+    return sent->requests[0].delegated != 0;
+}
+
+int
+agent_outcome(const AgentSent *sent, guint *at)
+{
+    g_assert(!agent_is_pending(sent));
+    for (guint i = 0; i < sent->n; i++) {
+        if (sent->requests[i].status == 0)
             continue;
         if (at)
             *at = i;
-        return pdu->requests[i].status;
+        return sent->requests[i].status;
     }
     return 0;
+}
+
+void
+agent_forget(AgentSent *sent)
+{
+    netsnmp_agent_session **place = &agent_delegated_list;
+
+    while (*place && *place != &sent->asp)
+        place = &(*place)->next;
+    if (*place)
+        *place = sent->asp.next;
+    g_free(sent);
+}
+
+void
+agent_sent_free(AgentSent *sent)
+{
+    g_assert(!agent_is_pending(sent));
+    agent_forget(sent);
+}
+
+int
+agent_send(AgentBed *bed, AgentPdu *pdu, int mode, guint *at)
+{
+    AgentSent *sent = agent_post(bed, pdu, mode);
+    int status = agent_outcome(sent, at);
+
+    agent_sent_free(sent);
+    return status;
+}
+
+static void
+agent_send_well(AgentBed *bed, AgentPdu *pdu, int mode)
+{
+    int status = agent_send(bed, pdu, mode, NULL);
+
+    g_assert(status == 0);
+}
+
+int
+agent_test_set(AgentBed *bed, AgentPdu *pdu, guint *at)
+{
+    int status = agent_send(bed, pdu, MODE_SET_RESERVE1, at);
+
+    if (status == 0)
+        status = agent_send(bed, pdu, MODE_SET_RESERVE2, at);
+    if (status != 0)
+        agent_send_well(bed, pdu, MODE_SET_FREE);
+    return status;
+}
+
+int
+agent_whole_set(AgentBed *bed, AgentPdu *pdu, guint *at)
+{
+    int status = agent_test_set(bed, pdu, at);
+
+    if (status != 0)
+        return status;
+    status = agent_send(bed, pdu, MODE_SET_ACTION, at);
+    if (status != 0)
+        agent_send(bed, pdu, MODE_SET_UNDO, NULL);
+    else
+        agent_send_well(bed, pdu, MODE_SET_COMMIT);
+    return status;
 }
 
 static void

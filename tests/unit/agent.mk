@@ -4,8 +4,10 @@ AGENT_TEST_LIBS = libvadm-agent.la libvadm-common.la $(CHECK_LIBS) $(NETSNMP_LIB
 AGENT_FAKE = tests/unit/fake-source.c tests/unit/fake-source.h
 AGENT_REQUEST = $(AGENT_FAKE) tests/unit/agent-request.c tests/unit/agent-request.h
 
-check_PROGRAMS += tests/unit/test-agent-mib tests/unit/test-agent-set
-TESTS += tests/unit/test-agent-mib tests/unit/test-agent-set
+check_PROGRAMS += tests/unit/test-agent-mib tests/unit/test-agent-set \
+	tests/unit/test-agent-phases tests/unit/test-agent-delegation tests/unit/test-agent-settings
+TESTS += tests/unit/test-agent-mib tests/unit/test-agent-set \
+	tests/unit/test-agent-phases tests/unit/test-agent-delegation tests/unit/test-agent-settings
 EXTRA_DIST += tests/unit/agent-expected.inc
 tests_unit_test_agent_mib_SOURCES = tests/unit/test-agent-mib.c $(AGENT_REQUEST)
 tests_unit_test_agent_mib_CFLAGS = $(AGENT_TEST_CFLAGS)
@@ -13,6 +15,15 @@ tests_unit_test_agent_mib_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_set_SOURCES = tests/unit/test-agent-set.c $(AGENT_REQUEST)
 tests_unit_test_agent_set_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_set_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_phases_SOURCES = tests/unit/test-agent-phases.c $(AGENT_REQUEST)
+tests_unit_test_agent_phases_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_phases_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_delegation_SOURCES = tests/unit/test-agent-delegation.c $(AGENT_REQUEST)
+tests_unit_test_agent_delegation_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_delegation_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_settings_SOURCES = tests/unit/test-agent-settings.c $(AGENT_REQUEST)
+tests_unit_test_agent_settings_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_settings_LDADD = $(AGENT_TEST_LIBS)
 
 # The snmp thread around a fake source, for experiments with a real master agent.
 check_PROGRAMS += tests/unit/agent-probe

@@ -8,11 +8,35 @@
 /* 2026-11-21 01:10:05.4 UTC */
 #define FAKE_START G_GINT64_CONSTANT(1795223765400000)
 
+typedef enum {
+    FAKE_TXN_PREPARING,
+    FAKE_TXN_PREPARED,
+    FAKE_TXN_COMMITTING,
+    FAKE_TXN_COMMITTED,
+    FAKE_TXN_UNDOING,
+    FAKE_TXN_UNDONE
+} FakeTxnState;
+
+/* What of the configuration can change. */
+typedef struct {
+    VadmStorage storage;
+    guint32 confirm_left;
+    guint32 workers_min[2]; /* by position */
+} FakeConfig;
+
 typedef struct {
     VadmTxn base;
-    gboolean committed;
-    gboolean was_committed;
+    FakeTxnState state;
+    FakeConfig before, next;
 } FakeTxn;
+
+typedef struct {
+    FakePhase phase;
+    FakeTxn *txn;
+    VadmDone done;
+    gpointer user;
+    int code; /* how it fails; 0: not at all */
+} FakeCall;
 
 static VadmAccess
 fake_access(VadmSource *source, VadmField field)
@@ -104,34 +128,134 @@ fake_client(VadmView *view, VadmMatch match, guint32 server, guint32 index)
     return NULL;
 }
 
+static FakeConfig
+fake_get_config(FakeSource *fake)
+{
+    FakeConfig config = {fake->config.storage, fake->config.confirm_left, {0}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(config.workers_min); i++)
+        config.workers_min[i] = g_array_index(fake->servers, VadmServerRow, i).workers_min;
+    return config;
+}
+
 static void
-fake_complete(FakeSource *fake, VadmTxn *txn, VadmDone done, gpointer user, int code)
+fake_set_config(FakeSource *fake, const FakeConfig *config)
+{
+    fake->config.storage = config->storage;
+    fake->config.confirm_left = config->confirm_left;
+    for (guint i = 0; i < G_N_ELEMENTS(config->workers_min); i++)
+        g_array_index(fake->servers, VadmServerRow, i).workers_min = config->workers_min[i];
+}
+
+static void
+fake_change_config(FakeSource *fake, FakeConfig *config, const VadmChange *change)
+{
+    guint32 number = (guint32)change->value.number;
+
+    if (change->field == VADM_FIELD_CONFIG_STORAGE)
+        config->storage = (VadmStorage)number;
+    if (change->field == VADM_FIELD_CONFIG_CONFIRM_TIMEOUT)
+        config->confirm_left = number;
+    for (guint i = 0; i < G_N_ELEMENTS(config->workers_min); i++) {
+        if (change->field == VADM_FIELD_SERVER_WORKERS_MIN &&
+            change->server == g_array_index(fake->servers, VadmServerRow, i).index)
+            config->workers_min[i] = number;
+    }
+}
+
+guint32
+fake_source_workers_min(FakeSource *fake, guint32 index)
+{
+    for (guint i = 0; i < fake->servers->len; i++) {
+        if (g_array_index(fake->servers, VadmServerRow, i).index == index)
+            return g_array_index(fake->servers, VadmServerRow, i).workers_min;
+    }
+    g_assert_not_reached();
+}
+
+static void
+fake_txn_free(FakeSource *fake, FakeTxn *txn)
+{
+    fake->open--;
+    g_free(txn);
+}
+
+/* Returns: what done() is to be given. */
+static FakeTxn *
+fake_prepare_ends(FakeSource *fake, FakeTxn *txn, gboolean ok)
+{
+    if (txn && !ok) {
+        fake_txn_free(fake, txn);
+        return NULL;
+    }
+    if (txn)
+        txn->state = FAKE_TXN_PREPARED;
+    return txn;
+}
+
+static void
+fake_commit_ends(FakeSource *fake, FakeTxn *txn, gboolean ok)
+{
+    txn->state = ok ? FAKE_TXN_COMMITTED : FAKE_TXN_PREPARED;
+    if (!ok)
+        return;
+    txn->before = fake_get_config(fake);
+    fake_set_config(fake, &txn->next);
+    fake->committed++;
+    fake->in_force++;
+}
+
+static void
+fake_undo_ends(FakeSource *fake, FakeTxn *txn, gboolean ok)
+{
+    txn->state = FAKE_TXN_UNDONE;
+    fake->undone++;
+    if (!ok)
+        return;
+    fake_set_config(fake, &txn->before);
+    fake->in_force--;
+}
+
+static void
+fake_end(FakeSource *fake, const FakeCall *call)
 {
     VadmFault fault = {.tag = fake->fail_tag};
+    FakeTxn *txn = call->txn;
+    gboolean ok = call->code == 0;
 
-    if (fake->hold) {
-        g_assert(!fake->held_done);
-        fake->held_txn = txn;
-        fake->held_done = done;
-        fake->held_user = user;
-        return;
-    }
-    if (code != 0)
-        fault.error = g_error_new(VADM_ERROR, code, "made up by the test");
-    done(txn, &fault, user);
+    if (call->phase == FAKE_PREPARE)
+        txn = fake_prepare_ends(fake, txn, ok);
+    else if (call->phase == FAKE_COMMIT)
+        fake_commit_ends(fake, txn, ok);
+    else
+        fake_undo_ends(fake, txn, ok);
+    if (!ok)
+        fault.error = g_error_new(VADM_ERROR, call->code, "made up by the test");
+    call->done((VadmTxn *)txn, &fault, call->user);
     g_clear_error(&fault.error);
 }
 
-void
-fake_source_release(FakeSource *fake)
+static void
+fake_call(FakeSource *fake, const FakeCall *call)
 {
-    VadmDone done = fake->held_done;
-    VadmFault fault = {0};
+    if (!fake->defer[call->phase]) {
+        fake_end(fake, call);
+        return;
+    }
+    g_queue_push_tail(&fake->pending, g_memdup2(call, sizeof(*call)));
+    if (fake->deferred)
+        fake->deferred(fake, call->phase);
+}
 
-    g_assert(done);
-    fake->hold = FALSE;
-    fake->held_done = NULL;
-    done(fake->held_txn, &fault, fake->held_user);
+gboolean
+fake_source_complete(FakeSource *fake)
+{
+    g_autofree FakeCall *call = g_queue_pop_head(&fake->pending);
+
+    if (!call)
+        return FALSE;
+    fake_end(fake, call);
+    return TRUE;
 }
 
 static void
@@ -154,18 +278,24 @@ fake_prepare(VadmSource *source, const VadmChange *changes, guint n_changes, Vad
              gint64 deadline, VadmDone done, gpointer user)
 {
     FakeSource *fake = (FakeSource *)source;
-    FakeTxn *txn = NULL;
+    FakeCall call = {FAKE_PREPARE, NULL, done, user, fake->fail_prepare};
 
     g_assert(origin == VADM_ORIGIN_SNMP);
     g_assert(deadline > 0);
     fake->prepared++;
     fake_keep_changes(fake, changes, n_changes);
-    if (fake->fail_prepare == 0) {
-        txn = g_new0(FakeTxn, 1);
-        txn->base.source = source;
-        fake->open++;
+    if (fake->open > 0) {
+        call.code = VADM_ERROR_BUSY;
+        fake_end(fake, &call);
+        return;
     }
-    fake_complete(fake, (VadmTxn *)txn, done, user, fake->fail_prepare);
+    fake->open++;
+    call.txn = g_new0(FakeTxn, 1);
+    call.txn->base.source = source;
+    call.txn->next = fake_get_config(fake);
+    for (guint i = 0; i < n_changes; i++)
+        fake_change_config(fake, &call.txn->next, &changes[i]);
+    fake_call(fake, &call);
 }
 
 static void
@@ -173,14 +303,11 @@ fake_commit(VadmTxn *base, VadmDone done, gpointer user)
 {
     FakeSource *fake = (FakeSource *)base->source;
     FakeTxn *txn = (FakeTxn *)base;
+    FakeCall call = {FAKE_COMMIT, txn, done, user, fake->fail_commit};
 
-    g_assert(!txn->was_committed);
-    if (fake->fail_commit == 0) {
-        txn->committed = txn->was_committed = TRUE;
-        fake->committed++;
-        fake->in_force++;
-    }
-    fake_complete(fake, base, done, user, fake->fail_commit);
+    g_assert(txn->state == FAKE_TXN_PREPARED);
+    txn->state = FAKE_TXN_COMMITTING;
+    fake_call(fake, &call);
 }
 
 static void
@@ -188,13 +315,11 @@ fake_undo(VadmTxn *base, VadmDone done, gpointer user)
 {
     FakeSource *fake = (FakeSource *)base->source;
     FakeTxn *txn = (FakeTxn *)base;
+    FakeCall call = {FAKE_UNDO, txn, done, user, fake->fail_undo};
 
-    g_assert(txn->committed);
-    fake->undone++;
-    if (fake->fail_undo == 0)
-        fake->in_force--;
-    txn->committed = FALSE;
-    fake_complete(fake, base, done, user, fake->fail_undo);
+    g_assert(txn->state == FAKE_TXN_COMMITTED);
+    txn->state = FAKE_TXN_UNDOING;
+    fake_call(fake, &call);
 }
 
 static void
@@ -202,22 +327,21 @@ fake_finish(VadmTxn *base)
 {
     FakeSource *fake = (FakeSource *)base->source;
 
-    g_assert(((FakeTxn *)base)->committed);
+    g_assert(((FakeTxn *)base)->state == FAKE_TXN_COMMITTED);
     fake->finished++;
     fake->in_force--;
-    fake->open--;
-    g_free(base);
+    fake_txn_free(fake, (FakeTxn *)base);
 }
 
 static void
 fake_abort(VadmTxn *base)
 {
     FakeSource *fake = (FakeSource *)base->source;
+    FakeTxn *txn = (FakeTxn *)base;
 
-    g_assert(!((FakeTxn *)base)->committed);
+    g_assert(txn->state == FAKE_TXN_PREPARED || txn->state == FAKE_TXN_UNDONE);
     fake->aborted++;
-    fake->open--;
-    g_free(base);
+    fake_txn_free(fake, txn);
 }
 
 static const VadmSourceClass fake_class = {
@@ -407,6 +531,7 @@ fake_source_new(void)
         .generation = 4294967295u,
         .last_change = FAKE_START + 1600000,
         .last_origin = VADM_ORIGIN_ADMIN_RPC,
+        .storage = VADM_STORAGE_VOLATILE,
         .age = 17,
         .log_level = 3,
         .log_filters = "1:util",
@@ -423,6 +548,7 @@ fake_source_new(void)
 void
 fake_source_free(FakeSource *fake)
 {
+    g_assert(g_queue_is_empty(&fake->pending));
     for (guint i = 0; i < fake->clients->len; i++)
         vadm_identity_unref(g_array_index(fake->clients, VadmClientRow, i).identity);
     g_array_unref(fake->servers);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A VadmSource with static rows, for tests of the agent. What is prepared, committed, undone,
- * finished and aborted is counted, and wrong calls abort the program.
+ * finished and aborted is counted, and wrong calls abort the program. Its configuration, as far as
+ * it can be changed: lvaConfigStorage, lvaConfigConfirmTimeout (that nothing awaits) and
+ * lvaServerWorkersMin; other changes have no effect. Like a daemon it has one writer token: who
+ * prepares while another transaction is open is refused with VADM_ERROR_BUSY.
  */
 #ifndef VADM_TESTS_FAKE_SOURCE_H
 #define VADM_TESTS_FAKE_SOURCE_H
@@ -11,7 +14,11 @@
 
 #define FAKE_CHANGES_MAX 16
 
-typedef struct {
+typedef enum { FAKE_PREPARE, FAKE_COMMIT, FAKE_UNDO, FAKE_PHASES } FakePhase;
+
+typedef struct _FakeSource FakeSource;
+
+struct _FakeSource {
     VadmSource base;
 
     VadmDaemonRow daemon;
@@ -25,7 +32,9 @@ typedef struct {
     /* what the next phases do; 0: they succeed (VADM_ERROR_INTERNAL cannot be made) */
     int fail_prepare, fail_commit, fail_undo; /* VadmErrorCode */
     guint fail_tag;
-    gboolean hold; /* completion does not come until fake_source_release() */
+    gboolean defer[FAKE_PHASES]; /* it completes later: fake_source_complete() */
+    /* (nullable): told of each call that does */
+    void (*deferred)(FakeSource *fake, FakePhase phase);
 
     guint views_open;
     guint prepared, committed, undone, finished, aborted; /* how often */
@@ -35,16 +44,17 @@ typedef struct {
     char *strings[FAKE_CHANGES_MAX];
     guint n_changes;
 
-    VadmTxn *held_txn;
-    VadmDone held_done;
-    gpointer held_user;
-} FakeSource;
+    GQueue pending; /* of calls that have not completed, private */
+};
 
 /** fake_source_new: 2 servers, 3 services, 5 clients: one with a string too long for its type,
  * one without identity, ids on both sides of 32 bits. */
 FakeSource *fake_source_new(void);
 void fake_source_free(FakeSource *fake);
-/** fake_source_release: the completion that is held comes, successful. */
-void fake_source_release(FakeSource *fake);
+/** fake_source_complete: the oldest call that is pending completes. Returns: FALSE: there is none
+ */
+gboolean fake_source_complete(FakeSource *fake);
+/** fake_source_workers_min: what is in force for the server @index. */
+guint32 fake_source_workers_min(FakeSource *fake, guint32 index);
 
 #endif

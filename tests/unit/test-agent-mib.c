@@ -120,7 +120,8 @@ START_TEST(test_next_edges)
     check_next("1.1.7", "1.1.7.0");
     check_next("1.1.8", "1.2.1.0");
     check_next("1.1.4294967295", "1.2.1.0");
-    check_next("1.2.4.0", "1.2.7.0");
+    check_next("1.2.4.0", "1.2.5.0");
+    check_next("1.2.6.0", "1.2.7.0");
     check_next("1.3.3.0", "1.3.4.1.2.1");
     check_next("1.3.4", "1.3.4.1.2.1");
     check_next("1.3.4.1", "1.3.4.1.2.1");
@@ -344,8 +345,10 @@ END_TEST
 /* Objects of later issues, that the agent does not serve yet, and the one that notifications
  * alone carry. */
 static const char *const not_served[] = {
-    "lvaConfigStorage", "lvaConfigConfirmTimeout", "lvaClientDisconnectReason",
-    "lvaNotifySent",    "lvaNotifySuppressed",     "lvaNotifyDiscontinuityTime",
+    "lvaClientDisconnectReason",
+    "lvaNotifySent",
+    "lvaNotifySuppressed",
+    "lvaNotifyDiscontinuityTime",
 };
 
 typedef struct {

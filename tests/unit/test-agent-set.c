@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* SET: statuses, what reaches the source, and every order of phases; settings and views. */
+/* SET: statuses, and what reaches the source. Orders of phases are in test-agent-phases.c, those
+ * that take time in test-agent-delegation.c, the lock in test-agent-settings.c. */
 #include <string.h>
 
 #include "agent-request.h"
 #include "agent/set.h"
-#include "agent/views.h"
 #include "unit.h"
 
 static AgentBed bed;
@@ -25,34 +25,6 @@ tear_down(void)
     agent_bed_clear(&bed);
 }
 
-/* RESERVE1 and RESERVE2, with FREE after a failure, as a master makes of a TestSet. */
-static int
-test_set(guint *at)
-{
-    int status = agent_send(&bed, &pdu, MODE_SET_RESERVE1, at);
-
-    if (status == 0)
-        status = agent_send(&bed, &pdu, MODE_SET_RESERVE2, at);
-    if (status != 0)
-        ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_FREE, NULL), 0);
-    return status;
-}
-
-static int
-whole_set(guint *at)
-{
-    int status = test_set(at);
-
-    if (status != 0)
-        return status;
-    status = agent_send(&bed, &pdu, MODE_SET_ACTION, at);
-    if (status != 0)
-        agent_send(&bed, &pdu, MODE_SET_UNDO, NULL);
-    else
-        ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_COMMIT, NULL), 0);
-    return status;
-}
-
 static void
 check_last_error(const char *part)
 {
@@ -66,7 +38,7 @@ START_TEST(test_two_varbinds)
     agent_add_long(&pdu, "1.4.1.4.300", ASN_UNSIGNED, 40);
     agent_add_text(&pdu, "1.3.2.0", "1:b\xc3\xa4");
     agent_add_long(&pdu, "1.6.1.21.300.4294967295", ASN_INTEGER, 2);
-    ck_assert_int_eq(whole_set(NULL), 0);
+    ck_assert_int_eq(agent_whole_set(&bed, &pdu, NULL), 0);
     ck_assert_uint_eq(bed.fake->prepared, 1);
     ck_assert_uint_eq(bed.fake->committed, 1);
     ck_assert_uint_eq(bed.fake->finished, 1);
@@ -121,6 +93,20 @@ static const Refusal refusals[] = {
     {"1.7.2.0", ASN_UNSIGNED, 3601, NULL, 0, SNMP_ERR_WRONGVALUE},
     {"1.2.1.0", ASN_INTEGER, -1, NULL, 0, SNMP_ERR_WRONGVALUE},
     {"1.2.1.0", ASN_INTEGER, 2147483648, NULL, 0, SNMP_ERR_WRONGVALUE},
+    {"1.2.5.0", ASN_UNSIGNED, 2, NULL, 0, SNMP_ERR_WRONGTYPE},
+    {"1.2.5.0", ASN_OCTET_STR, 0, "3", 1, SNMP_ERR_WRONGTYPE},
+    {"1.2.5.0", ASN_INTEGER, 0, NULL, 0, SNMP_ERR_WRONGVALUE},
+    {"1.2.5.0", ASN_INTEGER, 1, NULL, 0, SNMP_ERR_WRONGVALUE},
+    {"1.2.5.0", ASN_INTEGER, 4, NULL, 0, SNMP_ERR_WRONGVALUE},
+    {"1.2.5.0", ASN_INTEGER, 5, NULL, 0, SNMP_ERR_WRONGVALUE},
+    {"1.2.5.0", ASN_INTEGER, -1, NULL, 0, SNMP_ERR_WRONGVALUE},
+    {"1.2.6.0", ASN_INTEGER, 60, NULL, 0, SNMP_ERR_WRONGTYPE},
+    {"1.2.6.0", ASN_TIMETICKS, 60, NULL, 0, SNMP_ERR_WRONGTYPE},
+    {"1.2.6.0", ASN_OCTET_STR, 0, "60", 2, SNMP_ERR_WRONGTYPE},
+    {"1.2.6.0", ASN_UNSIGNED, 86401, NULL, 0, SNMP_ERR_WRONGVALUE},
+    {"1.2.6.0", ASN_UNSIGNED, 4294967295, NULL, 0, SNMP_ERR_WRONGVALUE},
+    {"1.2.6.0", ASN_UNSIGNED, -1, NULL, 0, SNMP_ERR_WRONGVALUE},
+    {"1.2.6.1", ASN_UNSIGNED, 60, NULL, 0, SNMP_ERR_NOCREATION},
     {"1.4.1.3.2", ASN_UNSIGNED, 1, NULL, 0, SNMP_ERR_NOCREATION},
     {"1.4.1.3", ASN_UNSIGNED, 1, NULL, 0, SNMP_ERR_NOCREATION},
     {"1.4.1.3.1.1", ASN_UNSIGNED, 1, NULL, 0, SNMP_ERR_NOCREATION},
@@ -129,6 +115,17 @@ static const Refusal refusals[] = {
     {"1.6.1.21.300.4", ASN_INTEGER, 2, NULL, 0, SNMP_ERR_NOCREATION},
     {"1.7.2.1", ASN_UNSIGNED, 1, NULL, 0, SNMP_ERR_NOCREATION},
 };
+
+/* Thing, value, rule. */
+static void
+check_refusal_text(const Refusal *refusal)
+{
+    g_autofree char *value = g_strdup_printf(" = %ld: ", refusal->number);
+    gboolean is_number = refusal->type == ASN_INTEGER || refusal->type == ASN_UNSIGNED;
+
+    check_last_error("lva");
+    check_last_error(is_number ? value : ": ");
+}
 
 /* Behind a good varbind, so that the error must be put on the second one. */
 START_TEST(test_refusals)
@@ -146,7 +143,7 @@ START_TEST(test_refusals)
     ck_assert_uint_eq(at, 1);
     ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_FREE, NULL), 0);
     ck_assert_uint_eq(bed.fake->prepared, 0);
-    check_last_error(": ");
+    check_refusal_text(refusal);
 }
 END_TEST
 
@@ -156,17 +153,17 @@ START_TEST(test_long_text)
     g_autofree char *fits = g_strnfill(4096, 'a');
 
     agent_add_text(&pdu, "1.3.2.0", text);
-    ck_assert_int_eq(test_set(NULL), SNMP_ERR_WRONGLENGTH);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), SNMP_ERR_WRONGLENGTH);
     check_last_error("lvaLogFilters.0 = \"aaaa");
     check_last_error("4097 octets, at most 4096");
     agent_pdu_clear(&pdu);
     agent_add_text(&pdu, "1.3.2.0", fits);
-    ck_assert_int_eq(whole_set(NULL), 0);
+    ck_assert_int_eq(agent_whole_set(&bed, &pdu, NULL), 0);
     ck_assert_uint_eq(strlen(bed.fake->changes[0].value.string), 4096);
     agent_pdu_clear(&pdu);
     agent_add(&pdu, "1.3.3.0", ASN_OCTET_STR, "", 0);
     pdu.transaction = 8;
-    ck_assert_int_eq(whole_set(NULL), 0);
+    ck_assert_int_eq(agent_whole_set(&bed, &pdu, NULL), 0);
     ck_assert_str_eq(bed.fake->changes[0].value.string, "");
 }
 END_TEST
@@ -178,30 +175,102 @@ START_TEST(test_two_values)
     agent_add_long(&pdu, "1.4.1.4.1", ASN_UNSIGNED, 30);
     agent_add_long(&pdu, "1.4.1.4.300", ASN_UNSIGNED, 30);
     agent_add_long(&pdu, "1.4.1.4.1", ASN_UNSIGNED, 30);
-    ck_assert_int_eq(test_set(&at), SNMP_ERR_INCONSISTENTVALUE);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, &at), SNMP_ERR_INCONSISTENTVALUE);
     ck_assert_uint_eq(at, 2);
     ck_assert_uint_eq(bed.fake->prepared, 0);
 }
 END_TEST
 
+/* Bounds that are allowed, and what is read then. */
+START_TEST(test_config_bounds)
+{
+    static const struct {
+        long storage, confirm;
+    } bounds[] = {{3, 86400}, {2, 0}, {3, 1}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(bounds); i++) {
+        g_autofree char *storage = g_strdup_printf("1.2.5.0 2 %ld", bounds[i].storage);
+        g_autofree char *confirm = g_strdup_printf("1.2.6.0 66 %ld", bounds[i].confirm);
+        g_autofree char *got_storage = NULL, *got_confirm = NULL;
+
+        agent_add_long(&pdu, "1.2.5.0", ASN_INTEGER, bounds[i].storage);
+        agent_add_long(&pdu, "1.2.6.0", ASN_UNSIGNED, bounds[i].confirm);
+        ck_assert_int_eq(agent_whole_set(&bed, &pdu, NULL), 0);
+        ck_assert_int_eq(bed.fake->changes[0].field, VADM_FIELD_CONFIG_STORAGE);
+        ck_assert_int_eq(bed.fake->changes[1].field, VADM_FIELD_CONFIG_CONFIRM_TIMEOUT);
+        agent_pdu_clear(&pdu);
+        pdu.transaction = 100 + 2 * (long)i;
+        agent_add(&pdu, "1.2.5.0", ASN_NULL, NULL, 0);
+        agent_add(&pdu, "1.2.6.0", ASN_NULL, NULL, 0);
+        ck_assert_int_eq(agent_send(&bed, &pdu, MODE_GET, NULL), 0);
+        got_storage = agent_result(&pdu, 0);
+        got_confirm = agent_result(&pdu, 1);
+        ck_assert_str_eq(got_storage, storage);
+        ck_assert_str_eq(got_confirm, confirm);
+        agent_pdu_clear(&pdu);
+        pdu.transaction = 101 + 2 * (long)i;
+    }
+}
+END_TEST
+
+/* A source that has neither (a remote one): they are not there. */
+START_TEST(test_config_not_of_source)
+{
+    bed.fake->access[VADM_FIELD_CONFIG_STORAGE] = VADM_ACCESS_NONE;
+    bed.fake->access[VADM_FIELD_CONFIG_CONFIRM_TIMEOUT] = VADM_ACCESS_READ;
+    agent_add_long(&pdu, "1.2.5.0", ASN_INTEGER, 3);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), SNMP_ERR_NOTWRITABLE);
+    agent_pdu_clear(&pdu);
+    agent_add_long(&pdu, "1.2.6.0", ASN_UNSIGNED, 3);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), SNMP_ERR_NOTWRITABLE);
+    agent_pdu_clear(&pdu);
+    agent_add(&pdu, "1.2.5.0", ASN_NULL, NULL, 0);
+    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_GET, NULL), 0);
+    ck_assert_uint_eq(pdu.varbinds[0].type, SNMP_NOSUCHINSTANCE);
+}
+END_TEST
+
+/* What each error of the source becomes where prepare fails; where commit or undo fails, it is the
+ * status of the phase, whatever the error. All codes: the number of rows is checked. */
 typedef struct {
     int code, status;
 } Mapping;
 
 static const Mapping mappings[] = {
+    {VADM_ERROR_INTERNAL, SNMP_ERR_GENERR},
+    {VADM_ERROR_NO_MEMORY, SNMP_ERR_RESOURCEUNAVAILABLE},
     {VADM_ERROR_INVALID_VALUE, SNMP_ERR_WRONGVALUE},
-    {VADM_ERROR_DENIED, SNMP_ERR_WRONGVALUE},
     {VADM_ERROR_INCONSISTENT, SNMP_ERR_INCONSISTENTVALUE},
+    {VADM_ERROR_NOT_SUPPORTED, SNMP_ERR_NOTWRITABLE},
     {VADM_ERROR_NO_SERVER, SNMP_ERR_NOCREATION},
     {VADM_ERROR_NO_CLIENT, SNMP_ERR_NOCREATION},
-    {VADM_ERROR_NOT_SUPPORTED, SNMP_ERR_NOTWRITABLE},
     {VADM_ERROR_BUSY, SNMP_ERR_RESOURCEUNAVAILABLE},
-    {VADM_ERROR_NO_MEMORY, SNMP_ERR_RESOURCEUNAVAILABLE},
+    {VADM_ERROR_CONFLICT, SNMP_ERR_GENERR},
     {VADM_ERROR_SYSTEM, SNMP_ERR_RESOURCEUNAVAILABLE},
     {VADM_ERROR_RPC, SNMP_ERR_GENERR},
+    {VADM_ERROR_AUTH, SNMP_ERR_GENERR},
+    {VADM_ERROR_DENIED, SNMP_ERR_WRONGVALUE},
+    {VADM_ERROR_NO_CONNECT, SNMP_ERR_GENERR},
     {VADM_ERROR_TIMEOUT, SNMP_ERR_GENERR},
+    {VADM_ERROR_CONFIG, SNMP_ERR_GENERR},
+    {VADM_ERROR_NO_SUPPORT, SNMP_ERR_GENERR},
 };
+G_STATIC_ASSERT(G_N_ELEMENTS(mappings) == VADM_ERROR_LAST);
 
+START_TEST(test_error_statuses)
+{
+    g_autoptr(GError) error = g_error_new(VADM_ERROR, mappings[_i].code, "x");
+    g_autoptr(GError) foreign = g_error_new(G_FILE_ERROR, G_FILE_ERROR_IO, "x");
+
+    ck_assert_int_eq(mappings[_i].code, _i);
+    ck_assert_int_eq((int)vadm_status_from_error(error, VADM_PHASE_RESERVE2), mappings[_i].status);
+    ck_assert_int_eq((int)vadm_status_from_error(error, VADM_PHASE_ACTION), SNMP_ERR_COMMITFAILED);
+    ck_assert_int_eq((int)vadm_status_from_error(error, VADM_PHASE_UNDO), SNMP_ERR_UNDOFAILED);
+    ck_assert_int_eq((int)vadm_status_from_error(foreign, VADM_PHASE_RESERVE2), SNMP_ERR_GENERR);
+}
+END_TEST
+
+/* The fault is put on the varbind that the source names, which is the last that takes part. */
 START_TEST(test_prepare_errors)
 {
     guint at = 99;
@@ -210,13 +279,15 @@ START_TEST(test_prepare_errors)
     bed.fake->fail_tag = 1;
     agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 50);
     agent_add_long(&pdu, "1.4.1.4.1", ASN_UNSIGNED, 40);
-    ck_assert_int_eq(test_set(&at), mappings[_i].status);
+    agent_add_long(&pdu, "1.4.1.5.1", ASN_UNSIGNED, 4);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, &at), mappings[_i].status);
     ck_assert_uint_eq(at, 1);
     check_last_error("lvaServerWorkersMax.1 = 40: made up by the test");
+    ck_assert_uint_eq(fake_source_workers_min(bed.fake, 1), 5);
     /* and the next one is not poisoned */
     bed.fake->fail_prepare = 0;
     pdu.transaction++;
-    ck_assert_int_eq(whole_set(NULL), 0);
+    ck_assert_int_eq(agent_whole_set(&bed, &pdu, NULL), 0);
 }
 END_TEST
 
@@ -228,7 +299,7 @@ START_TEST(test_wild_tag)
     bed.fake->fail_prepare = VADM_ERROR_BUSY;
     bed.fake->fail_tag = 1000;
     agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 50);
-    ck_assert_int_eq(test_set(&at), SNMP_ERR_RESOURCEUNAVAILABLE);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, &at), SNMP_ERR_RESOURCEUNAVAILABLE);
     ck_assert_uint_eq(at, 0);
 }
 END_TEST
@@ -238,14 +309,15 @@ START_TEST(test_commit_and_undo_fail)
     agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
     agent_add_long(&pdu, "1.7.2.0", ASN_UNSIGNED, 77);
     bed.fake->fail_commit = VADM_ERROR_SYSTEM;
-    ck_assert_int_eq(whole_set(NULL), SNMP_ERR_COMMITFAILED);
+    ck_assert_int_eq(agent_whole_set(&bed, &pdu, NULL), SNMP_ERR_COMMITFAILED);
+    check_last_error("SET: made up by the test");
     ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_min_interval, 5);
     ck_assert_uint_eq(bed.fake->aborted, 1);
 
     bed.fake->fail_commit = 0;
     bed.fake->fail_undo = VADM_ERROR_CONFLICT;
     pdu.transaction++;
-    ck_assert_int_eq(test_set(NULL), 0);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), 0);
     ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), 0);
     ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_UNDO, NULL), SNMP_ERR_UNDOFAILED);
     ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_min_interval, 5);
@@ -257,11 +329,11 @@ START_TEST(test_read_only_agent)
     agent_bed_clear(&bed);
     agent_bed_init(&bed, FALSE);
     agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    ck_assert_int_eq(test_set(NULL), SNMP_ERR_NOTWRITABLE);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), SNMP_ERR_NOTWRITABLE);
     check_last_error("read-only");
     agent_pdu_clear(&pdu);
     agent_add_long(&pdu, "1.7.2.0", ASN_UNSIGNED, 6);
-    ck_assert_int_eq(test_set(NULL), SNMP_ERR_NOTWRITABLE);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), SNMP_ERR_NOTWRITABLE);
 }
 END_TEST
 
@@ -269,277 +341,7 @@ START_TEST(test_source_forbids)
 {
     bed.fake->access[VADM_FIELD_SERVER_WORKERS_MIN] = VADM_ACCESS_READ;
     agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    ck_assert_int_eq(test_set(NULL), SNMP_ERR_NOTWRITABLE);
-}
-END_TEST
-
-static long
-lock_value(void)
-{
-    return (long)vadm_settings_get(bed.settings).lock;
-}
-
-START_TEST(test_lock)
-{
-    long lock = lock_value();
-
-    agent_add_long(&pdu, "1.2.1.0", ASN_INTEGER, lock);
-    agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    ck_assert_int_eq(whole_set(NULL), 0);
-    ck_assert_int_eq(lock_value(), (lock + 1) & 0x7fffffff);
-    ck_assert_uint_eq(bed.fake->finished, 1);
-    /* stale now: nothing of the PDU happens */
-    pdu.transaction++;
-    {
-        guint at = 99;
-        ck_assert_int_eq(test_set(&at), SNMP_ERR_INCONSISTENTVALUE);
-        ck_assert_uint_eq(at, 0);
-    }
-    check_last_error("stale");
-    ck_assert_uint_eq(bed.fake->committed, 1);
-    ck_assert_uint_eq(bed.fake->open, 0);
-}
-END_TEST
-
-START_TEST(test_lock_undone)
-{
-    long lock = lock_value();
-
-    agent_add_long(&pdu, "1.2.1.0", ASN_INTEGER, lock);
-    ck_assert_int_eq(test_set(NULL), 0);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), 0);
-    ck_assert_int_ne(lock_value(), lock);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_UNDO, NULL), 0);
-    ck_assert_int_eq(lock_value(), lock);
-    ck_assert_uint_eq(bed.fake->prepared, 0);
-}
-END_TEST
-
-START_TEST(test_notify_bits)
-{
-    agent_add(&pdu, "1.7.1.0", ASN_OCTET_STR, "\x80\x40", 2);
-    ck_assert_int_eq(whole_set(NULL), 0);
-    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_enable, 0x201);
-    agent_pdu_clear(&pdu);
-    pdu.transaction = 8;
-    agent_add(&pdu, "1.7.1.0", ASN_OCTET_STR, "\x01", 1);
-    ck_assert_int_eq(whole_set(NULL), 0);
-    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_enable, 0x80);
-    agent_pdu_clear(&pdu);
-    pdu.transaction = 9;
-    agent_add(&pdu, "1.7.1.0", ASN_OCTET_STR, "", 0);
-    ck_assert_int_eq(whole_set(NULL), 0);
-    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_enable, 0);
-}
-END_TEST
-
-/* A source that keeps it is asked to change it, and what it has is what is read. */
-START_TEST(test_notify_of_source)
-{
-    bed.fake->access[VADM_FIELD_NOTIFY_ENABLE] = VADM_ACCESS_WRITE;
-    bed.fake->access[VADM_FIELD_NOTIFY_MIN_INTERVAL] = VADM_ACCESS_WRITE;
-    bed.fake->config.notify_enable = 0x3e4;
-    bed.fake->config.notify_min_interval = 9;
-    agent_add(&pdu, "1.7.1.0", ASN_NULL, NULL, 0);
-    agent_add(&pdu, "1.7.2.0", ASN_NULL, NULL, 0);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_GET, NULL), 0);
-    for (guint i = 0; i < 2; i++) {
-        g_autofree char *got = agent_result(&pdu, i);
-        ck_assert_str_eq(got, i == 0 ? "1.7.1.0 4 x:27c0" : "1.7.2.0 66 9");
-    }
-    agent_pdu_clear(&pdu);
-    pdu.transaction = 8;
-    agent_add(&pdu, "1.7.1.0", ASN_OCTET_STR, "\x80\x40", 2);
-    agent_add_long(&pdu, "1.7.2.0", ASN_UNSIGNED, 77);
-    ck_assert_int_eq(whole_set(NULL), 0);
-    ck_assert_uint_eq(bed.fake->finished, 1);
-    ck_assert_int_eq(bed.fake->changes[0].field, VADM_FIELD_NOTIFY_ENABLE);
-    ck_assert_uint_eq(bed.fake->changes[0].value.number, 0x201);
-    ck_assert_uint_eq(bed.fake->changes[1].value.number, 77);
-    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_enable, 0x3e7);
-    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_min_interval, 5);
-}
-END_TEST
-
-static const int modes[] = {MODE_SET_RESERVE1, MODE_SET_RESERVE2, MODE_SET_ACTION,
-                            MODE_SET_COMMIT,   MODE_SET_UNDO,     MODE_SET_FREE};
-
-/* Every order of up to four phases: the fake source aborts the program on a wrong call; at the
- * end, when the session stops, nothing is open, and the change was applied at most once. */
-START_TEST(test_phase_orders)
-{
-    guint combinations = 6 * 6 * 6 * 6;
-
-    for (guint length = 1; length <= 4; length++) {
-        for (guint c = 0; c < combinations; c++) {
-            guint rest = c;
-            AgentBed own;
-
-            agent_bed_init(&own, TRUE);
-            agent_pdu_clear(&pdu);
-            pdu.transaction = 3;
-            agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-            agent_add_long(&pdu, "1.7.2.0", ASN_UNSIGNED, 77);
-            for (guint i = 0; i < length; i++, rest /= 6)
-                agent_send(&own, &pdu, modes[rest % 6], NULL);
-            vadm_handler_session_stopped(own.handler);
-            ck_assert_uint_eq(own.fake->open, 0);
-            ck_assert_uint_eq(own.fake->in_force, 0);
-            ck_assert_uint_le(own.fake->committed, 1);
-            ck_assert_uint_eq(own.fake->committed, own.fake->finished + own.fake->undone);
-            ck_assert_uint_eq(vadm_settings_get(own.settings).notify_min_interval,
-                              own.fake->finished ? 77 : 5);
-            agent_bed_clear(&own);
-        }
-    }
-}
-END_TEST
-
-START_TEST(test_repeated_reserve)
-{
-    agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    ck_assert_int_eq(test_set(NULL), 0);
-    ck_assert_int_eq(test_set(NULL), 0);
-    ck_assert_int_eq(test_set(NULL), 0);
-    ck_assert_uint_eq(bed.fake->prepared, 1);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_FREE, NULL), 0);
-    ck_assert_uint_eq(bed.fake->aborted, 1);
-}
-END_TEST
-
-START_TEST(test_orphans)
-{
-    agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    /* prepared, then another transaction */
-    ck_assert_int_eq(test_set(NULL), 0);
-    pdu.transaction = 8;
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_RESERVE1, NULL), 0);
-    ck_assert_uint_eq(bed.fake->aborted, 1);
-    /* committed, then another transaction: it stays */
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_RESERVE2, NULL), 0);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), 0);
-    pdu.transaction = 9;
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_RESERVE1, NULL), 0);
-    ck_assert_uint_eq(bed.fake->finished, 1);
-    /* phases of what is settled do nothing */
-    pdu.transaction = 8;
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_UNDO, NULL), 0);
-    ck_assert_uint_eq(bed.fake->undone, 0);
-    /* the session ends: the same transaction id of the next one is another transaction */
-    pdu.transaction = 9;
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_RESERVE2, NULL), 0);
-    vadm_handler_session_stopped(bed.handler);
-    vadm_handler_session_started(bed.handler);
-    ck_assert_uint_eq(bed.fake->aborted, 2);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), SNMP_ERR_COMMITFAILED);
-}
-END_TEST
-
-START_TEST(test_orphan_timer)
-{
-    gint64 now = g_get_monotonic_time();
-
-    agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    ck_assert_int_eq(test_set(NULL), 0);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), 0);
-    ck_assert(vadm_handler_expire(bed.handler, now + VADM_SET_ORPHAN_US / 2));
-    ck_assert_uint_eq(bed.fake->finished, 0);
-    ck_assert(!vadm_handler_expire(bed.handler, now + 2 * VADM_SET_ORPHAN_US));
-    ck_assert_uint_eq(bed.fake->finished, 1);
-}
-END_TEST
-
-/* A source that completes later than at once is given up, and settles when it does. */
-START_TEST(test_late_completion)
-{
-    agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-    bed.fake->hold = TRUE;
-    ck_assert_int_eq(test_set(NULL), SNMP_ERR_RESOURCEUNAVAILABLE);
-    fake_source_release(bed.fake);
-    ck_assert_uint_eq(bed.fake->aborted, 1);
-
-    pdu.transaction++;
-    ck_assert_int_eq(test_set(NULL), 0);
-    bed.fake->hold = TRUE;
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), SNMP_ERR_COMMITFAILED);
-    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_UNDO, NULL), 0);
-    fake_source_release(bed.fake);
-    ck_assert_uint_eq(bed.fake->undone, 1);
-    ck_assert_uint_eq(bed.fake->aborted, 2);
-    ck_assert_uint_eq(bed.fake->in_force, 0);
-}
-END_TEST
-
-START_TEST(test_last_error_cut)
-{
-    GString *text = g_string_new("x");
-    g_autofree char *got = NULL;
-
-    for (guint i = 0; i < 200; i++)
-        g_string_append(text, "\xc3\xa4");
-    vadm_settings_set_last_error(bed.settings, text->str);
-    got = vadm_settings_get_last_error(bed.settings);
-    ck_assert_uint_eq(strlen(got), 255);
-    ck_assert(g_utf8_validate(got, -1, NULL));
-    g_string_erase(text, 0, 1);
-    vadm_settings_set_last_error(bed.settings, text->str);
-    g_free(got);
-    got = vadm_settings_get_last_error(bed.settings);
-    ck_assert_uint_eq(strlen(got), 254);
-    ck_assert(g_utf8_validate(got, -1, NULL));
-    g_string_free(text, TRUE);
-}
-END_TEST
-
-START_TEST(test_last_error_printable)
-{
-    g_autofree char *got = NULL;
-
-    vadm_settings_set_last_error(bed.settings, "a\x1b[31mb\r\nc\x7f"
-                                               "d\xc2\x9b"
-                                               "e\xe2\x80\xae"
-                                               "f \xc3\xa4");
-    got = vadm_settings_get_last_error(bed.settings);
-    ck_assert_str_eq(got, "a [31mb  c d e f \xc3\xa4");
-}
-END_TEST
-
-START_TEST(test_lock_wraps)
-{
-    VadmChange change = {.field = VADM_FIELD_CONFIG_LOCK};
-    VadmSettingsTxn txn = {0};
-    VadmFault fault = {0};
-
-    change.value.number = (guint64)lock_value();
-    ck_assert(vadm_settings_prepare(bed.settings, &change, 1, &txn, &fault));
-    txn.next.lock = VADM_LOCK_BOUND;
-    vadm_settings_commit(bed.settings, &txn);
-    change.value.number = VADM_LOCK_BOUND;
-    ck_assert(vadm_settings_prepare(bed.settings, &change, 1, &txn, &fault));
-    vadm_settings_commit(bed.settings, &txn);
-    ck_assert_int_eq(lock_value(), 0);
-}
-END_TEST
-
-START_TEST(test_views)
-{
-    g_autoptr(VadmViews) views = vadm_views_new(&bed.fake->base);
-    VadmTxnKey key = {.session = 1, .transaction = 5};
-    VadmView *first = vadm_views_get(views, key, 1000);
-
-    ck_assert_ptr_eq(vadm_views_get(views, key, 1000 + VADM_VIEW_LIFE_US - 1), first);
-    ck_assert_uint_eq(bed.fake->views_open, 1);
-    key.session = 2;
-    vadm_views_get(views, key, 2000);
-    ck_assert_uint_eq(bed.fake->views_open, 2);
-    ck_assert_uint_eq(vadm_views_expire(views, 1000 + VADM_VIEW_LIFE_US), 1);
-    for (guint i = 0; i < 100; i++) {
-        key.transaction = 100 + i;
-        vadm_views_get(views, key, 3000 + i);
-        ck_assert_uint_le(bed.fake->views_open, VADM_VIEWS_MAX);
-    }
-    vadm_views_clear(views);
-    ck_assert_uint_eq(bed.fake->views_open, 0);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), SNMP_ERR_NOTWRITABLE);
 }
 END_TEST
 
@@ -555,24 +357,15 @@ main(void)
     tcase_add_loop_test(tests, test_refusals, 0, G_N_ELEMENTS(refusals));
     tcase_add_test(tests, test_long_text);
     tcase_add_test(tests, test_two_values);
-    tcase_add_loop_test(tests, test_prepare_errors, 0, G_N_ELEMENTS(mappings));
+    tcase_add_test(tests, test_config_bounds);
+    tcase_add_test(tests, test_config_not_of_source);
+    tcase_add_loop_test(tests, test_error_statuses, 0, G_N_ELEMENTS(mappings));
+    /* the fake source takes the first, 0, for no error */
+    tcase_add_loop_test(tests, test_prepare_errors, 1, G_N_ELEMENTS(mappings));
     tcase_add_test(tests, test_wild_tag);
     tcase_add_test(tests, test_commit_and_undo_fail);
     tcase_add_test(tests, test_read_only_agent);
     tcase_add_test(tests, test_source_forbids);
-    tcase_add_test(tests, test_lock);
-    tcase_add_test(tests, test_lock_undone);
-    tcase_add_test(tests, test_notify_bits);
-    tcase_add_test(tests, test_notify_of_source);
-    tcase_add_test(tests, test_phase_orders);
-    tcase_add_test(tests, test_repeated_reserve);
-    tcase_add_test(tests, test_orphans);
-    tcase_add_test(tests, test_orphan_timer);
-    tcase_add_test(tests, test_late_completion);
-    tcase_add_test(tests, test_last_error_cut);
-    tcase_add_test(tests, test_last_error_printable);
-    tcase_add_test(tests, test_lock_wraps);
-    tcase_add_test(tests, test_views);
     suite_add_tcase(suite, tests);
     return vadm_unit_main(suite);
 }

@@ -2,6 +2,8 @@
 /* The small parts: errors, identities, mailboxes, locks. */
 #include <errno.h>
 #include <glib.h>
+#include <poll.h>
+#include <stdatomic.h>
 
 #include "common/error.h"
 #include "common/lock.h"
@@ -69,6 +71,7 @@ typedef struct {
     VadmMailbox *mailbox;
     int id;
     GArray *ran; /* of int: the owner's */
+    atomic_int *destroyed;
 } Poster;
 
 typedef struct {
@@ -109,7 +112,7 @@ START_TEST(test_mailbox)
     int next[POSTERS] = {0};
 
     for (int i = 0; i < POSTERS; i++) {
-        posters[i] = (Poster){mailbox, i, ran};
+        posters[i] = (Poster){mailbox, i, ran, NULL};
         ck_assert_int_eq(pthread_create(&threads[i], NULL, post_letters, &posters[i]), 0);
     }
     while (ran->len < POSTERS * POSTS)
@@ -122,6 +125,34 @@ START_TEST(test_mailbox)
         ck_assert_int_eq(code % POSTS, next[code / POSTS]++); /* each poster's, in order */
     }
     vadm_mailbox_close(mailbox);
+}
+END_TEST
+
+/* A loop that is not GLib's. */
+START_TEST(test_mailbox_polled)
+{
+    g_autoptr(VadmMailbox) mailbox = vadm_mailbox_new_polled(NULL);
+    g_autoptr(GArray) ran = g_array_new(FALSE, FALSE, sizeof(int));
+    struct pollfd ready = {.fd = vadm_mailbox_get_fd(mailbox), .events = POLLIN};
+    Poster posters[POSTERS];
+    pthread_t threads[POSTERS];
+
+    vadm_mailbox_dispatch(mailbox); /* does not wait for anything */
+    ck_assert_int_eq(poll(&ready, 1, 0), 0);
+    for (int i = 0; i < POSTERS; i++) {
+        posters[i] = (Poster){mailbox, i, ran, NULL};
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, post_letters, &posters[i]), 0);
+    }
+    while (ran->len < POSTERS * POSTS) {
+        ck_assert_int_eq(poll(&ready, 1, 10000), 1);
+        vadm_mailbox_dispatch(mailbox);
+    }
+    for (int i = 0; i < POSTERS; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_int_eq(poll(&ready, 1, 0), 0);
+    vadm_mailbox_close(mailbox);
+    vadm_mailbox_dispatch(mailbox);
+    ck_assert_uint_eq(ran->len, POSTERS * POSTS);
 }
 END_TEST
 
@@ -153,6 +184,53 @@ START_TEST(test_mailbox_close)
     vadm_mailbox_close(mailbox);
     ck_assert_int_eq(destroyed, 2);
     ck_assert(!g_main_context_iteration(context, FALSE));
+}
+END_TEST
+
+/* Each letter is either run by the owner or destroyed, also when the mailbox is closed while
+ * others post. */
+static void
+count_letter(gpointer data)
+{
+    g_autofree Letter *letter = data;
+
+    atomic_fetch_add(letter->poster->destroyed, 1);
+}
+
+static void *
+post_counted(void *data)
+{
+    Poster *poster = data;
+
+    for (int i = 0; i < POSTS; i++) {
+        Letter *letter = g_new(Letter, 1);
+        letter->poster = poster;
+        letter->number = i;
+        vadm_mailbox_post(poster->mailbox, run_letter, letter, count_letter);
+    }
+    return NULL;
+}
+
+START_TEST(test_mailbox_close_while_posting)
+{
+    g_autoptr(VadmMailbox) mailbox = vadm_mailbox_new_polled(NULL);
+    g_autoptr(GArray) ran = g_array_new(FALSE, FALSE, sizeof(int));
+    atomic_int destroyed = 0;
+    struct pollfd ready = {.fd = vadm_mailbox_get_fd(mailbox), .events = POLLIN};
+    Poster posters[POSTERS];
+    pthread_t threads[POSTERS];
+
+    for (int i = 0; i < POSTERS; i++) {
+        posters[i] = (Poster){mailbox, i, ran, &destroyed};
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, post_counted, &posters[i]), 0);
+    }
+    ck_assert_int_eq(poll(&ready, 1, 10000), 1);
+    vadm_mailbox_dispatch(mailbox);
+    vadm_mailbox_close(mailbox);
+    for (int i = 0; i < POSTERS; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_int_eq((int)ran->len + atomic_load(&destroyed), POSTERS * POSTS);
+    ck_assert_uint_gt(ran->len, 0);
 }
 END_TEST
 
@@ -189,7 +267,9 @@ main(void)
     tcase_add_test(tc, test_error_errno);
     tcase_add_test(tc, test_identity);
     tcase_add_test(tc, test_mailbox);
+    tcase_add_test(tc, test_mailbox_polled);
     tcase_add_test(tc, test_mailbox_close);
+    tcase_add_test(tc, test_mailbox_close_while_posting);
     tcase_add_test(tc, test_lock);
     suite_add_tcase(suite, tc);
     return vadm_unit_main(suite);
