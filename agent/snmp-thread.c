@@ -20,9 +20,6 @@
 #include "common/log.h"
 
 #define VADM_SNMP_NAME "virtadmd"
-/* How long net-snmp waits for the master's answer to open, register, ping and close. It has no
- * finer unit; its own default is 1 s six times over. */
-#define VADM_SNMP_ANSWER_S 1
 /* How long net-snmp waits for its own second half, which hands requests to the handler. Must be
  * longer than VADM_SET_DEADLINE_US: it would make a repetition of what is delegated. */
 #define VADM_SNMP_INTERNAL_S 10
@@ -103,6 +100,35 @@ vadm_snmp_log(int major, int minor, void *server_arg, void *client_arg)
     return SNMPERR_SUCCESS;
 }
 
+/* What net-snmp opens next within itself is made with these, before we could lay hands on it. The
+ * transport sets others for the session with the master. */
+static void
+vadm_snmp_limit_internal(void)
+{
+    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_TIMEOUT, VADM_SNMP_INTERNAL_S);
+    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_RETRIES, 0);
+}
+
+/* When a session ends, net-snmp is within a reading of all its sessions, and vadm_snmp_flush()
+ * reads its internal pipes first. The outer reading then comes to a pipe that is empty by now, and
+ * would wait in read() for ever. The socket of the master is non-blocking anyhow. */
+static void
+vadm_snmp_unblock_pipes(void)
+{
+    netsnmp_large_fd_set fds;
+    struct timeval none = {0};
+    int n = 0, block = 0;
+
+    netsnmp_large_fd_set_init(&fds, FD_SETSIZE);
+    NETSNMP_LARGE_FD_ZERO(&fds);
+    snmp_select_info2(&n, &fds, &none, &block);
+    for (int fd = 0; fd < n; fd++) {
+        if (NETSNMP_LARGE_FD_ISSET(fd, &fds))
+            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    }
+    netsnmp_large_fd_set_cleanup(&fds);
+}
+
 /* SNMPD_CALLBACK_INDEX_START: a session is open, its registrations follow. */
 static int
 vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_arg)
@@ -113,8 +139,9 @@ vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_a
 
     (void)major;
     (void)minor;
-    session->timeout = VADM_SNMP_ANSWER_S * ONE_SEC;
+    session->timeout = VADM_TRANSPORT_ANSWER_S * ONE_SEC;
     session->retries = 0;
+    vadm_snmp_unblock_pipes(); /* they are new ones after a ping that failed */
     thread->session_fd = transport ? transport->sock : -1;
     thread->refused = FALSE;
     vadm_handler_session_started(thread->handler);
@@ -166,6 +193,7 @@ vadm_snmp_session_stopped(int major, int minor, void *server_arg, void *client_a
     (void)minor;
     (void)server_arg;
     vadm_snmp_end_session(client_arg);
+    vadm_snmp_limit_internal(); /* after a ping that failed the internal session is opened anew */
     return SNMPERR_SUCCESS;
 }
 
@@ -261,14 +289,6 @@ vadm_snmp_configure_library(void)
     netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_CONNECTION_WARNINGS, 1);
 }
 
-/* A session that opens is made with these, before we could lay hands on it. */
-static void
-vadm_snmp_limit_waiting(int seconds)
-{
-    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_TIMEOUT, seconds);
-    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_RETRIES, 0);
-}
-
 static gboolean
 vadm_snmp_register(VadmSnmpThread *thread)
 {
@@ -290,26 +310,6 @@ vadm_snmp_register(VadmSnmpThread *thread)
     return TRUE;
 }
 
-/* When a session ends, net-snmp is within a reading of all its sessions, and vadm_snmp_flush()
- * reads its internal pipes first. The outer reading then comes to a pipe that is empty by now, and
- * would wait in read() for ever. */
-static void
-vadm_snmp_unblock_pipes(void)
-{
-    netsnmp_large_fd_set fds;
-    struct timeval none = {0};
-    int n = 0, block = 0;
-
-    netsnmp_large_fd_set_init(&fds, FD_SETSIZE);
-    NETSNMP_LARGE_FD_ZERO(&fds);
-    snmp_select_info2(&n, &fds, &none, &block);
-    for (int fd = 0; fd < n; fd++) {
-        if (NETSNMP_LARGE_FD_ISSET(fd, &fds))
-            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    }
-    netsnmp_large_fd_set_cleanup(&fds);
-}
-
 /* The order matters: init_agent, then registrations and the ping interval, then init_snmp,
  * which makes the first attempt to connect. */
 static gboolean
@@ -323,19 +323,17 @@ vadm_snmp_set_up(VadmSnmpThread *thread)
     vadm_snmp_configure_library();
     vadm_transport_register();
     netsnmp_ds_set_string(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_X_SOCKET, target);
-    vadm_snmp_limit_waiting(VADM_SNMP_INTERNAL_S);
+    vadm_snmp_limit_internal();
     if (init_agent(VADM_SNMP_NAME) != 0) {
         VADM_ERR("net-snmp does not start: there is no SNMP");
         return FALSE;
     }
     netsnmp_ds_set_int(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_AGENTX_PING_INTERVAL,
                        (int)thread->retry_interval);
-    vadm_snmp_limit_waiting(VADM_SNMP_ANSWER_S);
     if (!vadm_snmp_register(thread))
         return FALSE;
     vadm_snmp_unblock_pipes();
     init_snmp(VADM_SNMP_NAME);
-    vadm_snmp_limit_waiting(VADM_SNMP_ANSWER_S); /* init_snmp() may have put back the defaults */
     return TRUE;
 }
 

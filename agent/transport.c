@@ -333,6 +333,15 @@ vadm_transport_format(netsnmp_transport *transport, const void *data, int length
                    transport && transport->remote ? (size_t)transport->remote_length : 6);
 }
 
+/* The session that net-snmp makes of the transport next, and sends the open with, before anybody
+ * else can lay hands on it. */
+static void
+vadm_transport_limit_waiting(void)
+{
+    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_TIMEOUT, VADM_TRANSPORT_ANSWER_S);
+    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_RETRIES, 0);
+}
+
 /* net-snmp owns the result and frees it, its strings with free(). */
 static netsnmp_transport *
 vadm_transport_create(netsnmp_tdomain_spec *spec)
@@ -373,6 +382,7 @@ vadm_transport_create(netsnmp_tdomain_spec *spec)
     transport->f_send = vadm_transport_send;
     transport->f_close = vadm_transport_close;
     transport->f_fmtaddr = vadm_transport_format;
+    vadm_transport_limit_waiting();
     return transport;
 }
 

@@ -9,7 +9,8 @@ import threading
 
 import harness
 
-OPEN, CLOSE, TESTSET, COMMITSET, UNDOSET, CLEANUPSET, RESPONSE = 1, 2, 8, 9, 10, 11, 18
+OPEN, CLOSE, GET, TESTSET, COMMITSET, UNDOSET, CLEANUPSET, PING, RESPONSE = \
+    1, 2, 5, 8, 9, 10, 11, 13, 18
 NETWORK_BYTE_ORDER = 0x10
 INTEGER, OCTETS, GAUGE = 2, 4, 66
 
@@ -42,6 +43,7 @@ class Master:
         self.session = 0
         self.packet = 1000
         self.answers = {}     # by packet: error
+        self.deaf = False     # pings are not answered
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
         place.callback(self.end)
@@ -91,6 +93,8 @@ class Master:
                         self.answers[packet] = struct.unpack(order + "H", payload[4:6])[0]
                         self.changed.notify_all()
                         continue
+                    if self.deaf and header[1] == PING:
+                        continue
                     peer.sendall(self.pdu(RESPONSE, transaction, packet, bytes(8)))
                     # the last thing that it does when it comes
                     if header[1] == 16:
@@ -106,14 +110,14 @@ class Master:
             assert self.changed.wait_for(lambda: self.peer, harness.PATIENCE), "no subagent"
 
     def send(self, transaction, *phases, payload=b""):
-        """All in one write; the payload is that of TestSet. Returns their packets."""
+        """All in one write; the payload is that of TestSet and Get. Returns their packets."""
         data, packets = b"", []
         with self.changed:
             for phase in phases:
                 self.packet += 1
                 packets.append(self.packet)
                 data += self.pdu(phase, transaction, self.packet,
-                                 payload if phase == TESTSET else b"")
+                                 payload if phase in (GET, TESTSET) else b"")
             self.peer.sendall(data)
         return packets
 

@@ -8,7 +8,7 @@ import unittest
 
 import agentx
 import harness
-from agentx import CLEANUPSET, COMMITSET, TESTSET, UNDOSET
+from agentx import CLEANUPSET, COMMITSET, GET, TESTSET, UNDOSET
 from harness import Raw, oid
 
 SCALE = float(os.environ.get("VADM_TEST_SCALE", "1"))
@@ -110,6 +110,22 @@ class Phases(unittest.TestCase):
         self.assertEqual(self.daemon.stop(), 0)
 
     def test_session_dies_with_phases_under_way(self):
+        self.die_with_phases_under_way()
+        self.die_with_requests_under_way()
+        self.assertEqual(self.daemon.stop(), 0)
+
+    def test_session_dies_after_a_ping_that_failed(self):
+        """Then net-snmp has opened its internal session anew: what is set for it holds still."""
+        session = self.master.session
+        self.master.deaf = True
+        harness.wait_for(lambda: self.master.session > session, "the agent to give up")
+        self.master.deaf = False
+        self.master.wait_for_agent()
+        self.die_with_phases_under_way()
+        self.die_with_requests_under_way()
+        self.assertEqual(self.daemon.stop(), 0)
+
+    def die_with_phases_under_way(self):
         """Phases and the end of the session at once: the agent comes back, in one of the two
         states, and the token is free."""
         for phases in ((TESTSET,), (TESTSET, COMMITSET), (TESTSET, COMMITSET, UNDOSET),
@@ -124,7 +140,18 @@ class Phases(unittest.TestCase):
                 level, filters = self.seen()
                 self.assertIn((level, "new" in filters), ((3, False), (4, True)))
                 self.set(3, "")
-        self.assertEqual(self.daemon.stop(), 0)
+
+    def die_with_requests_under_way(self):
+        """As many requests as make the end of the session come while some are on their way through
+        net-snmp's internal pipes."""
+        search = agentx.encode_oid(oid("lvaLogLevel")) + bytes(4)
+        for number in range(1, 11):
+            self.transaction += 1
+            self.master.send(self.transaction, *[GET] * number, payload=search)
+            self.master.drop()
+            harness.wait_for(lambda: self.master.peer is None, "the end of the session")
+            self.master.wait_for_agent()
+            self.set(3, "")
 
     def test_late_phases_of_a_dead_session(self):
         """A session dies with a transaction in each state; the next one uses its number again."""
