@@ -156,7 +156,8 @@ typedef struct {
 } VadmTransportState;
 
 /* An answer that net-snmp does not give, out of memory, must not stop all that follows. */
-#define VADM_TRANSPORT_PHASE_US (15 * G_USEC_PER_SEC)
+#define VADM_TRANSPORT_PHASE_US   (15 * G_USEC_PER_SEC)
+#define VADM_TRANSPORT_CLEANUP_US (1 * G_USEC_PER_SEC)
 
 static guint32
 vadm_transport_number(const guint8 *header, gsize at)
@@ -168,15 +169,16 @@ vadm_transport_number(const guint8 *header, gsize at)
                                                                  : GUINT32_FROM_LE(number);
 }
 
-/* CleanupSet is not always answered: it holds back its own transaction only, in which nothing
- * should follow it. */
+/* A CleanupSet without a transaction may stay unanswered: it holds back the others for a short time
+ * only. But it must hold them back: the next answer to any of them would end the waiting for it. */
 static gboolean
 vadm_transport_must_wait(const VadmTransportState *state, const guint8 *header, gint64 now)
 {
-    if (!state->waiting || now - state->since >= VADM_TRANSPORT_PHASE_US)
-        return FALSE;
-    return state->type != PDU_CLEANUPSET ||
-           vadm_transport_number(header, HEADER_TRANSACTION) == state->transaction;
+    gboolean others = vadm_transport_number(header, HEADER_TRANSACTION) != state->transaction;
+    gint64 limit = others && state->type == PDU_CLEANUPSET ? VADM_TRANSPORT_CLEANUP_US
+                                                           : VADM_TRANSPORT_PHASE_US;
+
+    return state->waiting && now - state->since < limit;
 }
 
 /* Whether a PDU that begins with @header may be handed over now. */
@@ -204,11 +206,13 @@ static void
 vadm_transport_note_sent(VadmTransportState *state, const guint8 *packet, gsize size)
 {
     if (size >= HEADER_SIZE && packet[HEADER_TYPE] == PDU_RESPONSE &&
+        vadm_transport_number(packet, HEADER_TRANSACTION) == state->transaction &&
         vadm_transport_number(packet, HEADER_PACKET) == state->packet)
         state->waiting = FALSE;
 }
 
-/* A part of a header will be followed by the rest, unless the master has gone. */
+/* A part of a header will be followed by the rest, and a PDU that is held back taken up, unless the
+ * master has gone: then nobody waits for answers any more. */
 static gboolean
 vadm_transport_is_closed(int fd)
 {
@@ -256,10 +260,10 @@ vadm_transport_recv(netsnmp_transport *transport, void *buffer, int size, void *
             return vadm_transport_later(transport, FALSE);
         if (got <= 0)
             return (int)got;
-        if (got < HEADER_SIZE && vadm_transport_is_closed(transport->sock))
-            return 0;
         if (got < HEADER_SIZE || !vadm_transport_begin(state, header))
-            return vadm_transport_later(transport, TRUE);
+            return vadm_transport_is_closed(transport->sock)
+                       ? 0
+                       : vadm_transport_later(transport, TRUE);
     }
     got = vadm_transport_read(transport->sock, buffer, MIN((gsize)size, state->rest), 0);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))

@@ -111,9 +111,13 @@ class Master:
 
     def send(self, transaction, *phases, payload=b""):
         """All in one write; the payload is that of TestSet and Get. Returns their packets."""
+        return self.send_all([(transaction, phase) for phase in phases], payload)
+
+    def send_all(self, phases, payload=b""):
+        """The same of several transactions: [(transaction, phase), ...]."""
         data, packets = b"", []
         with self.changed:
-            for phase in phases:
+            for transaction, phase in phases:
                 self.packet += 1
                 packets.append(self.packet)
                 data += self.pdu(phase, transaction, self.packet,

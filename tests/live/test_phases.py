@@ -109,6 +109,22 @@ class Phases(unittest.TestCase):
                         self.one(phases, at_once)
         self.assertEqual(self.daemon.stop(), 0)
 
+    def test_transactions_in_one_write(self):
+        """A CleanupSet on its way, a phase of another transaction that is answered at once, and then
+        the first transaction again."""
+        payload = self.payload(4, "4:new")
+        for late in COMMITSET, UNDOSET, CLEANUPSET:
+            for again in UNDOSET, CLEANUPSET:
+                for _ in range(10):
+                    self.set(3, "")
+                    one, other = self.transaction + 1, self.transaction + 2
+                    self.transaction = other
+                    packet, = self.master.send(one, TESTSET, payload=payload)
+                    self.assertEqual(self.master.receive(packet), 0)
+                    self.master.send_all([(one, CLEANUPSET), (other, late), (one, again)])
+        self.set(3, "")
+        self.assertEqual(self.daemon.stop(), 0)
+
     def test_session_dies_with_phases_under_way(self):
         self.die_with_phases_under_way()
         self.die_with_requests_under_way()
