@@ -149,11 +149,19 @@ enum { PDU_TESTSET = 8, PDU_CLEANUPSET = 11, PDU_RESPONSE = 18 };
  */
 typedef struct {
     gsize rest;       /* octets of a PDU of which the beginning is handed over */
+    gboolean refused; /* those of a PDU that is not handed over, @header */
+    guint8 header[HEADER_SIZE];
     gboolean waiting; /* for our answer to @packet, a phase of a SET */
     guint8 type;
     guint32 transaction, packet;
     gint64 since;
 } VadmTransportState;
+
+/* net-snmp, master or subagent, does not parse a longer one, nor answer it: the master would wait
+ * for its time to be over and then end the session. A manager's request of some thousand varbinds
+ * is enough. */
+#define VADM_TRANSPORT_PDU_MAX  65536
+#define VADM_AGENTX_PARSE_ERROR 266
 
 /* An answer that net-snmp does not give, out of memory, must not stop all that follows. */
 #define VADM_TRANSPORT_PHASE_US   (15 * G_USEC_PER_SEC)
@@ -186,18 +194,22 @@ static gboolean
 vadm_transport_begin(VadmTransportState *state, const guint8 *header)
 {
     guint8 type = header[HEADER_TYPE];
+    gsize size = HEADER_SIZE + (gsize)vadm_transport_number(header, HEADER_PAYLOAD);
+    gboolean refused = size > VADM_TRANSPORT_PDU_MAX;
     gint64 now = g_get_monotonic_time();
 
     if (type >= PDU_TESTSET && type <= PDU_CLEANUPSET) {
         if (vadm_transport_must_wait(state, header, now))
             return FALSE;
-        state->waiting = TRUE;
+        state->waiting = !refused;
         state->type = type;
         state->transaction = vadm_transport_number(header, HEADER_TRANSACTION);
         state->packet = vadm_transport_number(header, HEADER_PACKET);
         state->since = now;
     }
-    state->rest = HEADER_SIZE + (gsize)vadm_transport_number(header, HEADER_PAYLOAD);
+    state->rest = size;
+    state->refused = refused;
+    memcpy(state->header, header, HEADER_SIZE);
     return TRUE;
 }
 
@@ -243,6 +255,94 @@ vadm_transport_later(netsnmp_transport *transport, gboolean nap)
     return 0;
 }
 
+/* FALSE: there was no room within the time that is left. */
+static gboolean
+vadm_transport_wait_writable(int fd, gint64 deadline)
+{
+    struct pollfd waiting = {.fd = fd, .events = POLLOUT};
+    gint64 left = (deadline - g_get_monotonic_time()) / 1000;
+    int rc;
+
+    if (left <= 0)
+        return FALSE;
+    rc = poll(&waiting, 1, (int)left);
+    return rc > 0 || (rc < 0 && errno == EINTR);
+}
+
+static int
+vadm_transport_send_all(netsnmp_transport *transport, const void *buffer, int size)
+{
+    gint64 deadline = g_get_monotonic_time() + VADM_TRANSPORT_SEND_MS * 1000;
+    const char *next = buffer;
+    size_t left = (size_t)size;
+
+    while (left > 0) {
+        ssize_t put = send(transport->sock, next, left, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (put >= 0) {
+            next += put;
+            left -= (size_t)put;
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        if ((errno == EAGAIN || errno == EWOULDBLOCK) &&
+            vadm_transport_wait_writable(transport->sock, deadline))
+            continue;
+        /* A packet that has been begun cannot be taken back. */
+        snmp_log(LOG_WARNING, "the master agent does not take what is sent to it\n");
+        shutdown(transport->sock, SHUT_RDWR);
+        return -1;
+    }
+    return size;
+}
+
+/* An answer without varbinds. @header: of the request, or of the answer itself. */
+static int
+vadm_transport_send_error(netsnmp_transport *transport, const guint8 *header, guint16 error)
+{
+    gboolean big = (header[HEADER_FLAGS] & VADM_AGENTX_NETWORK_BYTE_ORDER) != 0;
+    struct {
+        guint8 header[HEADER_SIZE];
+        guint32 uptime;
+        guint16 error, index;
+    } answer = {.error = big ? GUINT16_TO_BE(error) : GUINT16_TO_LE(error)};
+    guint32 payload = sizeof(answer) - HEADER_SIZE;
+
+    payload = big ? GUINT32_TO_BE(payload) : GUINT32_TO_LE(payload);
+    memcpy(answer.header, header, HEADER_SIZE);
+    answer.header[HEADER_TYPE] = PDU_RESPONSE;
+    answer.header[HEADER_FLAGS] &= VADM_AGENTX_NETWORK_BYTE_ORDER;
+    memcpy(answer.header + HEADER_PAYLOAD, &payload, sizeof(payload));
+    return vadm_transport_send_all(transport, &answer, sizeof(answer));
+}
+
+static int
+vadm_transport_send(netsnmp_transport *transport, const void *buffer, int size, void **opaque,
+                    int *opaque_length)
+{
+    const guint8 *packet = buffer;
+
+    (void)opaque;
+    (void)opaque_length;
+    vadm_transport_note_sent(transport->data, packet, (gsize)size);
+    if (size <= VADM_TRANSPORT_PDU_MAX || packet[HEADER_TYPE] != PDU_RESPONSE)
+        return vadm_transport_send_all(transport, buffer, size);
+    snmp_log(LOG_WARNING, "an answer of %d octets is too big for the master agent\n", size);
+    return vadm_transport_send_error(transport, packet, SNMP_ERR_TOOBIG) < 0 ? -1 : size;
+}
+
+/* Answers the PDU that has been thrown away. */
+static void
+vadm_transport_refuse(netsnmp_transport *transport)
+{
+    const VadmTransportState *state = transport->data;
+
+    snmp_log(LOG_WARNING, "a request of the master agent is refused: it is longer than %d octets\n",
+             VADM_TRANSPORT_PDU_MAX);
+    vadm_transport_send_error(transport, state->header, VADM_AGENTX_PARSE_ERROR);
+}
+
 /* A wake-up for nothing must not look like EOF. */
 static int
 vadm_transport_recv(netsnmp_transport *transport, void *buffer, int size, void **opaque,
@@ -270,53 +370,11 @@ vadm_transport_recv(netsnmp_transport *transport, void *buffer, int size, void *
         return vadm_transport_later(transport, FALSE);
     if (got > 0)
         state->rest -= (gsize)got;
-    return (int)got;
-}
-
-/* FALSE: there was no room within the time that is left. */
-static gboolean
-vadm_transport_wait_writable(int fd, gint64 deadline)
-{
-    struct pollfd waiting = {.fd = fd, .events = POLLOUT};
-    gint64 left = (deadline - g_get_monotonic_time()) / 1000;
-    int rc;
-
-    if (left <= 0)
-        return FALSE;
-    rc = poll(&waiting, 1, (int)left);
-    return rc > 0 || (rc < 0 && errno == EINTR);
-}
-
-static int
-vadm_transport_send(netsnmp_transport *transport, const void *buffer, int size, void **opaque,
-                    int *opaque_length)
-{
-    gint64 deadline = g_get_monotonic_time() + VADM_TRANSPORT_SEND_MS * 1000;
-    const char *next = buffer;
-    size_t left = (size_t)size;
-
-    (void)opaque;
-    (void)opaque_length;
-    vadm_transport_note_sent(transport->data, buffer, left);
-    while (left > 0) {
-        ssize_t put = send(transport->sock, next, left, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-        if (put >= 0) {
-            next += put;
-            left -= (size_t)put;
-            continue;
-        }
-        if (errno == EINTR)
-            continue;
-        if ((errno == EAGAIN || errno == EWOULDBLOCK) &&
-            vadm_transport_wait_writable(transport->sock, deadline))
-            continue;
-        /* A packet that has been begun cannot be taken back. */
-        snmp_log(LOG_WARNING, "the master agent does not take what is sent to it\n");
-        shutdown(transport->sock, SHUT_RDWR);
-        return -1;
-    }
-    return size;
+    if (got <= 0 || !state->refused)
+        return (int)got;
+    if (state->rest == 0)
+        vadm_transport_refuse(transport);
+    return vadm_transport_later(transport, FALSE);
 }
 
 static int

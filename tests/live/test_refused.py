@@ -217,6 +217,22 @@ class Refused(unittest.TestCase):
         self.refuse([RIGHT[0], *bad], 2, WRONG_VALUE, "lvaLogLevel")
         self.refuse([RIGHT[0], *bad[::-1]], 2, WRONG_TYPE, "WorkersMin")
 
+    def test_longer_than_agentx(self):
+        """A PDU of more than 64 KiB of AgentX is more than net-snmp can take: refused at once, and
+        the session with the master stays. It takes no more than leave to read."""
+        name, value = bind(HIGH, 17)
+        log = len(self.daemon.log_text())
+        for version, session in self.sessions.items():
+            self.assertEqual(session.set_all([(name, value)] * 1300), (GEN_ERR, 1), f"v{version}")
+            # 1300: the answer is too long, 1500: the request is
+            for number in 1300, 1500:
+                session.send(ber.GET, [name] * number)
+                self.assertEqual(session.receive()[0], GEN_ERR if version == 2 else NO_SUCH_NAME)
+        self.assertEqual(self.state(), self.before)
+        self.assertNotIn("lost the master", self.daemon.log_text()[log:])
+        self.assertEqual(self.sessions[2].set_all([bind(HIGH, 21)]), (0, 0))
+        self.assertEqual(self.sessions[2].set_all([bind(HIGH, 20)]), (0, 0))
+
     def test_file_that_cannot_be(self):
         """A file that cannot be opened is no bad value: resourceUnavailable, on its varbind."""
         os.makedirs(os.path.join(self.daemon.logdir, "here"), exist_ok=True)
