@@ -306,7 +306,7 @@ vadm_transport_send_error(netsnmp_transport *transport, const guint8 *header, gu
         guint8 header[HEADER_SIZE];
         guint32 uptime;
         guint16 error, index;
-    } answer = {.error = big ? GUINT16_TO_BE(error) : GUINT16_TO_LE(error)};
+    } answer = {.error = (guint16)(big ? GUINT16_TO_BE(error) : GUINT16_TO_LE(error))};
     guint32 payload = sizeof(answer) - HEADER_SIZE;
 
     payload = big ? GUINT32_TO_BE(payload) : GUINT32_TO_LE(payload);
