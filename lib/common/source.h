@@ -276,7 +276,9 @@ typedef struct _VadmView VadmView;
 typedef struct _VadmTxn VadmTxn;
 
 /* Called once: before the call returns, or later, then from the source's mailbox, or from any
- * thread when that has been closed. @txn is NULL when prepare failed: there is nothing to finish
+ * thread when that has been closed: undo, finish and abort may be called in it, in each case. Who
+ * called may have given up meanwhile, and prepare something else: that is refused with
+ * VADM_ERROR_BUSY, or waits its turn. @txn is NULL when prepare failed: there is nothing to finish
  * or abort then. */
 typedef void (*VadmDone)(VadmTxn *txn, const VadmFault *fault, gpointer user);
 
@@ -305,8 +307,10 @@ typedef struct {
 struct _VadmSource {
     const VadmSourceClass *class;
     VadmMailbox *mailbox; /* (nullable): of the thread that calls: how a completion that takes
-                           * time gets there. Set (with a reference) and cleared by the agent
-                           * while no call is under way; NULL: complete at once */
+                           * time gets there; the call keeps a reference of its own until then.
+                           * Set (with a reference) by the agent before the first call; cleared,
+                           * and only then closed, when no other call follows but those in a
+                           * VadmDone. NULL: complete at once */
 };
 struct _VadmView {
     VadmSource *source;

@@ -274,8 +274,11 @@ vadm_config_key_equal(const VadmConfigKey *key, gconstpointer a, gconstpointer b
 static char *
 vadm_config_key_text(const VadmConfigKey *key, gconstpointer base)
 {
-    g_autoptr(GKeyFile) file = g_key_file_new();
+    g_autoptr(GKeyFile) file = NULL;
 
+    if (key->kind == VADM_KEY_UINT)
+        return g_strdup_printf("%u", G_STRUCT_MEMBER(guint32, base, key->offset));
+    file = g_key_file_new();
     vadm_config_write_key(base, key, FALSE, file, "-");
     return g_key_file_get_value(file, "-", key->name, NULL);
 }

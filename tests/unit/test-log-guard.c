@@ -449,10 +449,10 @@ swap_directory(const char *component)
     ck_assert_int_eq(g_mkdir(outside_deep, 0700), 0);
     ck_assert_int_eq(symlink(target, trap), 0);
     flipper_start(&flipper, flip_exchange, place, trap);
-    attempt(path, victim, 10000);
+    attempt(path, victim, 4000);
     ck_assert_uint_eq(entries_of(outside_deep), 0);
     write_file(victim, "");
-    attempt(path, victim, 10000);
+    attempt(path, victim, 4000);
     flipper_stop(&flipper);
     ck_assert_uint_eq(entries_of(outside_deep), 1);
     ck_assert_uint_eq(entries_of(outside), 1);
@@ -518,7 +518,7 @@ START_TEST(test_fleeting_hard_link)
 
     write_file(victim, "");
     flipper_start(&flipper, flip_link, path, victim);
-    attempt(path, victim, 50000);
+    attempt(path, victim, 20000);
     flipper_stop(&flipper);
 }
 END_TEST
@@ -641,7 +641,7 @@ START_TEST(test_removal_race)
     Flipper flipper;
 
     flipper_start(&flipper, flip_rename, other, path);
-    for (guint i = 0; i < 5000; i++) {
+    for (guint i = 0; i < 2000; i++) {
         g_autofree char *temporary = in("temporary");
         VadmLogCreated *created = NULL;
         int fd = open_guarded(path, &created, NULL);
