@@ -148,6 +148,18 @@ vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_a
     return SNMPERR_SUCCESS;
 }
 
+/* Net-snmp may be within a reading of all its sessions, and came to the one that has ended first.
+ * When it goes on, it reads an internal pipe that vadm_snmp_flush() has emptied meanwhile: it must
+ * not wait there, for ever. The pipes are not the same for the whole life of the thread. */
+static void
+vadm_snmp_unblock(int n, netsnmp_large_fd_set *fds)
+{
+    for (int fd = 0; fd < n; fd++) {
+        if (NETSNMP_LARGE_FD_ISSET(fd, fds))
+            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    }
+}
+
 /* Lets net-snmp pass on, within itself, what the handler has answered. Its session with the
  * master, of which fd is the descriptor, is not read meanwhile. */
 static void
@@ -166,6 +178,7 @@ vadm_snmp_flush(int fd)
         snmp_select_info2(&n, &fds, &none, &block);
         NETSNMP_LARGE_FD_CLR(fd, &fds);
         timerclear(&none);
+        vadm_snmp_unblock(n, &fds);
         ready = netsnmp_large_fd_set_select(n, &fds, NULL, NULL, &none);
         if (ready > 0)
             snmp_read2(&fds);
@@ -332,7 +345,6 @@ vadm_snmp_set_up(VadmSnmpThread *thread)
                        (int)thread->retry_interval);
     if (!vadm_snmp_register(thread))
         return FALSE;
-    vadm_snmp_unblock_pipes();
     init_snmp(VADM_SNMP_NAME);
     return TRUE;
 }
