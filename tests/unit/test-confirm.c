@@ -2,8 +2,12 @@
 /* Confirmed commits and what is stored, against the daemon of txn-fixture.c. */
 #include "tests/unit/txn-fixture.h"
 
+#include <errno.h>
+#include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "daemon/pool-private.h"
 #include "daemon/rollback.h"
 #include "daemon/state.h"
 
@@ -302,6 +306,64 @@ START_TEST(a_confirmation_that_holds_the_token_wins)
 }
 END_TEST
 
+static gboolean no_threads;
+
+static int
+create_or_refuse(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *data)
+{
+    return no_threads ? EAGAIN : pthread_create(thread, attr, run, data);
+}
+
+/* The second server's pool becomes one whose threads can be refused. */
+static void
+make_threads_refusable(void)
+{
+    const VadmPoolLimits limits = {5, 20, 5};
+
+    ck_assert(vadm_pool_stop(fake->servers[1].pool, PATIENCE));
+    vadm_pool_free(fake->servers[1].pool);
+    fake->servers[1].pool = vadm_pool_new_with("libvirtd", &limits, create_or_refuse, NULL);
+    ck_assert_ptr_nonnull(fake->servers[1].pool);
+}
+
+/* It stays pending, with nothing half done, and is tried again until it works. */
+START_TEST(a_rollback_without_threads_is_tried_again)
+{
+    g_autofree char *path = txn_in_dir("new.log");
+    g_autofree char *outputs = g_strconcat("3:file:", path, NULL);
+    const VadmChange changes[] = {
+        NUMBER(SERVER_WORKERS_MIN, 2, 1, 1), NUMBER(SERVER_WORKERS_MAX, 2, 1, 2),
+        NUMBER(SERVER_CLIENTS_MAX, 2, 77, 3), STRING(LOG_OUTPUTS, outputs, 4), CONFIRM(3600, 5)};
+    const VadmChange other[] = {NUMBER(SERVER_CLIENTS_MAX, 2, 78, 1)};
+    g_autoptr(VadmLogSet) before = vadm_log_get_set(fake->log);
+    g_autoptr(VadmLogSet) after = NULL;
+    g_autofree char *pending = NULL;
+    g_autofree char *still = NULL;
+
+    make_threads_refusable();
+    change(changes, G_N_ELEMENTS(changes));
+    txn_wait_workers(2, 1, 5);
+    pending = txn_state();
+    no_threads = TRUE;
+    let_time_run_out();
+    run_loop();
+    still = txn_state();
+    ck_assert_str_eq(pending, still);
+    /* 0 would say that nothing is pending, but others are refused still */
+    ck_assert_uint_eq(seconds_left(), 1);
+    txn_refused(other, 1, VADM_ERROR_BUSY, 1);
+    no_threads = FALSE;
+    wait_generation(3);
+    ck_assert_uint_eq(seconds_left(), 0);
+    ck_assert_uint_eq(txn_limits_of(2).workers_min, 5);
+    ck_assert_uint_eq(fake->servers[1].limits.clients_max, 5000);
+    txn_wait_workers(2, 5, 5);
+    after = vadm_log_get_set(fake->log);
+    ck_assert_ptr_eq(before, after);
+    ck_assert(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+END_TEST
+
 START_TEST(the_same_values_can_be_armed)
 {
     const VadmChange changes[] = {NUMBER(SERVER_CLIENTS_MAX, 2, 5000, 1), CONFIRM(60, 2)};
@@ -471,6 +533,51 @@ START_TEST(storage_itself_can_be_rolled_back)
 }
 END_TEST
 
+/* Somebody has removed it; the operator says once more that it is to be kept. */
+START_TEST(nonvolatile_again_stores_again)
+{
+    const VadmChange keep[] = {STORAGE(NON_VOLATILE, 1)};
+    const VadmChange armed[] = {STORAGE(NON_VOLATILE, 1), NUMBER(SERVER_CLIENTS_MAX, 2, 78, 1),
+                                CONFIRM(60, 2)};
+    g_autofree char *path = txn_in_dir("virtadmd.state");
+    g_autofree char *first = NULL;
+    g_autofree char *second = NULL;
+    g_autofree char *third = NULL;
+    g_autofree char *undone = NULL;
+    VadmDaemonTxn *txn;
+
+    change(keep, 1);
+    first = stored();
+    ck_assert_int_eq(g_unlink(path), 0);
+    change(keep, 1);
+    second = stored();
+    ck_assert_str_eq(first, second);
+    ck_assert_uint_eq(txn_generation(), 2);
+    ck_assert_int_eq(g_unlink(path), 0);
+    txn = txn_prepare(keep, 1);
+    ck_assert(vadm_txn_commit(txn, NULL));
+    ck_assert(vadm_txn_undo(txn, NULL));
+    vadm_txn_abort(txn);
+    undone = stored();
+    ck_assert_ptr_null(undone);
+    /* of what waits to be confirmed nothing is stored */
+    change(armed, 3);
+    third = stored();
+    ck_assert_str_eq(first, third);
+}
+END_TEST
+
+/* The value that was asked for is not at fault. */
+START_TEST(a_folder_of_others_is_no_bad_value)
+{
+    const VadmChange keep[] = {NUMBER(SERVER_CLIENTS_MAX, 2, 78, 1), STORAGE(NON_VOLATILE, 7)};
+
+    ck_assert_int_eq(chmod(fake_dir, 0777), 0);
+    txn_refused(keep, 2, VADM_ERROR_SYSTEM, 7);
+    ck_assert_int_eq(chmod(fake_dir, 0700), 0);
+}
+END_TEST
+
 START_TEST(what_cannot_be_stored_is_refused)
 {
     const VadmChange keep[] = {NUMBER(SERVER_CLIENTS_MAX, 2, 78, 1), STORAGE(NON_VOLATILE, 7),
@@ -544,6 +651,7 @@ main(void)
     tcase_add_test(tc, an_undone_confirmation_is_none);
     tcase_add_test(tc, the_rollback_waits_for_the_token);
     tcase_add_test(tc, a_confirmation_that_holds_the_token_wins);
+    tcase_add_test(tc, a_rollback_without_threads_is_tried_again);
     tcase_add_test(tc, the_same_values_can_be_armed);
     tcase_add_test(tc, a_reload_waits_for_the_confirmation);
     tcase_add_test(tc, it_is_logged);
@@ -551,6 +659,8 @@ main(void)
     tcase_add_test(tc, undo_puts_the_stored_back);
     tcase_add_test(tc, only_the_confirmed_is_stored);
     tcase_add_test(tc, storage_itself_can_be_rolled_back);
+    tcase_add_test(tc, nonvolatile_again_stores_again);
+    tcase_add_test(tc, a_folder_of_others_is_no_bad_value);
     tcase_add_test(tc, what_cannot_be_stored_is_refused);
     tcase_add_test(tc, a_reload_is_stored_by_the_saver);
     tcase_add_test(tc, outputs_of_a_manager_are_marked);
