@@ -121,6 +121,18 @@ vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_a
     return SNMPERR_SUCCESS;
 }
 
+/* Net-snmp may be within a reading of all its sessions, and came to the one that has ended first.
+ * When it goes on, it reads an internal pipe that vadm_snmp_flush() has emptied meanwhile: it must
+ * not wait there, for ever. The pipes are not the same for the whole life of the thread. */
+static void
+vadm_snmp_unblock(int n, netsnmp_large_fd_set *fds)
+{
+    for (int fd = 0; fd < n; fd++) {
+        if (NETSNMP_LARGE_FD_ISSET(fd, fds))
+            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    }
+}
+
 /* Lets net-snmp pass on, within itself, what the handler has answered. Its session with the
  * master, of which fd is the descriptor, is not read meanwhile. */
 static void
@@ -139,6 +151,7 @@ vadm_snmp_flush(int fd)
         snmp_select_info2(&n, &fds, &none, &block);
         NETSNMP_LARGE_FD_CLR(fd, &fds);
         timerclear(&none);
+        vadm_snmp_unblock(n, &fds);
         ready = netsnmp_large_fd_set_select(n, &fds, NULL, NULL, &none);
         if (ready > 0)
             snmp_read2(&fds);
@@ -290,26 +303,6 @@ vadm_snmp_register(VadmSnmpThread *thread)
     return TRUE;
 }
 
-/* When a session ends, net-snmp is within a reading of all its sessions, and vadm_snmp_flush()
- * reads its internal pipes first. The outer reading then comes to a pipe that is empty by now, and
- * would wait in read() for ever. */
-static void
-vadm_snmp_unblock_pipes(void)
-{
-    netsnmp_large_fd_set fds;
-    struct timeval none = {0};
-    int n = 0, block = 0;
-
-    netsnmp_large_fd_set_init(&fds, FD_SETSIZE);
-    NETSNMP_LARGE_FD_ZERO(&fds);
-    snmp_select_info2(&n, &fds, &none, &block);
-    for (int fd = 0; fd < n; fd++) {
-        if (NETSNMP_LARGE_FD_ISSET(fd, &fds))
-            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    }
-    netsnmp_large_fd_set_cleanup(&fds);
-}
-
 /* The order matters: init_agent, then registrations and the ping interval, then init_snmp,
  * which makes the first attempt to connect. */
 static gboolean
@@ -333,7 +326,6 @@ vadm_snmp_set_up(VadmSnmpThread *thread)
     vadm_snmp_limit_waiting(VADM_SNMP_ANSWER_S);
     if (!vadm_snmp_register(thread))
         return FALSE;
-    vadm_snmp_unblock_pipes();
     init_snmp(VADM_SNMP_NAME);
     vadm_snmp_limit_waiting(VADM_SNMP_ANSWER_S); /* init_snmp() may have put back the defaults */
     return TRUE;

@@ -12,6 +12,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness
 from harness import READ, WRITE, oid
 
+ROLLBACK = 5  # of lvaConfigLastOrigin
+
 BOLD, PLAIN = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
 
 
@@ -66,6 +68,11 @@ def demonstrate(show, daemon):
     title("A SET that contradicts itself is refused as a whole, and says why")
     show.snmp("snmpset", WRITE, minimum, "u", "50", maximum, "u", "40", ok=False)
     show.snmp("snmpget", READ, "." + oid("lvaConfigLastError"), minimum, maximum)
+    title("A SET that nobody confirms within its time is rolled back")
+    timeout, origin = "." + oid("lvaConfigConfirmTimeout"), "." + oid("lvaConfigLastOrigin")
+    show.snmp("snmpset", WRITE, maximum, "u", "99", timeout, "u", "1")
+    harness.wait_for(lambda: show.snmpd.get1("lvaConfigLastOrigin") == ROLLBACK, "the rollback")
+    show.snmp("snmpget", READ, maximum, origin, timeout)
 
 
 def stay(place, snmpd, daemon):
@@ -77,6 +84,7 @@ def stay(place, snmpd, daemon):
     virsh -c 'test+unix:///default?socket={daemon.socket}' list --all
     virt-admin -c 'libvirtd:///system?socket={daemon.admin}' client-list libvirtd
     snmpset -v2c -c {WRITE} -On 127.0.0.1:{snmpd.port} .{oid("lvaLogLevel")} i 1
+    snmpset -v2c -c {WRITE} -On 127.0.0.1:{snmpd.port} .{oid("lvaConfigStorage")} i 3
     tail -f {daemon.logdir}/virtadmd.log
 everything is below {place.dir} and is removed at the end""", flush=True)
         daemon.process.popen.wait()

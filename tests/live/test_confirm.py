@@ -12,7 +12,7 @@ import ber
 import harness
 from harness import Raw, oid
 
-GEN_ERR, WRONG_VALUE, INCONSISTENT, RESOURCE = 5, 10, 12, 13
+GEN_ERR, WRONG_VALUE, INCONSISTENT, RESOURCE, COMMIT_FAILED = 5, 10, 12, 13, 14
 VOLATILE, NON_VOLATILE = 2, 3
 WORKERS, CLIENTS, FILTERS = "lvaServerWorkersMax", "lvaServerClientsMax", "lvaLogFilters"
 
@@ -291,6 +291,55 @@ class Storage(Case):
         self.stored("virtadmd.state")
         self.restart(signal.SIGKILL)
         self.assertEqual(self.config(), (5, 30, "", NON_VOLATILE))
+
+    def slow_disk(self, seconds, first=1):
+        """Every fsync of the daemon, or that one and those behind it, takes that long from now
+        on, until the process that is returned has ended."""
+        tracer = self.place.spawn("strace", [
+            harness.tool("strace"), "-f", "-p", str(self.daemon.process.pid), "-o", "/dev/null",
+            "-e", "trace=fsync", "-e", f"inject=fsync:delay_enter={int(seconds * 1e6)}:when={first}+"])
+        harness.wait_for(lambda: "attached" in tracer.output(), tracer.output)
+        return tracer
+
+    @harness.needs_root  # to trace what runs
+    def test_disk_that_hangs(self):
+        """The manager is answered in time, reading goes on, and what comes late is aborted."""
+        self.succeed(storage(NON_VOLATILE))
+        self.stored("virtadmd.state")
+        stamp = self.stamp()
+        tracer = self.slow_disk(4)
+        began = time.monotonic()
+        self.assertEqual(self.set(workers(30), filters("4:x")), (RESOURCE, 1))
+        self.assertLess(time.monotonic() - began, 1.8)  # the master waits for 2 s
+        # the disk has 2 s left: nobody who reads notices, nobody can change anything
+        self.assertEqual((self.config(), self.stamp()), ((5, 20, "", NON_VOLATILE), stamp))
+        self.assertEqual(self.set(workers(31)), (RESOURCE, 1))
+        self.assertRegex(self.virt_admin_refused("server-threadpool-set", "libvirtd",
+                                                 "--max-workers", "33"), "is under way")
+        self.assertLess(time.monotonic() - began, 4)
+        tracer.end()
+        harness.wait_for(lambda: self.set(workers(32)) == (0, 0), "the token")
+        self.assertEqual(self.config(), (5, 32, "", NON_VOLATILE))
+        self.assertEqual(self.stamp(), (stamp[0] + 1, 3))
+        self.stored("virtadmd.state")
+        self.restart(signal.SIGKILL)
+        self.assertEqual(self.config(), (5, 32, "", NON_VOLATILE))
+
+    @harness.needs_root
+    def test_disk_that_hangs_in_commit(self):
+        """The file is written in time, its folder is not: commitFailed, and what is committed late
+        is undone."""
+        self.succeed(storage(NON_VOLATILE))
+        self.stored("virtadmd.state")
+        stamp = self.stamp()
+        tracer = self.slow_disk(4, first=2)
+        self.assertEqual(self.set(workers(30), filters("4:x")), (COMMIT_FAILED, 1))
+        tracer.end()
+        harness.wait_for(lambda: self.set(storage(NON_VOLATILE)) == (0, 0), "the token")
+        self.assertEqual((self.config(), self.stamp()), ((5, 20, "", NON_VOLATILE), stamp))
+        self.stored("virtadmd.state")
+        self.restart(signal.SIGKILL)
+        self.assertEqual(self.config(), (5, 20, "", NON_VOLATILE))
 
     def test_values(self):
         for value in 1, 4, 5, 0:

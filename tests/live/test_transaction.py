@@ -307,14 +307,16 @@ class MasterGone(Two):
         self.assertEqual(self.snmpd.get1("lvaConfigLastOrigin"), 3)
 
     def test_killed(self):
-        for phase, new in (("RESERVE1", False), ("ACTION", True), ("COMMIT", True),
-                           ("UNDO", False), ("FREE", False)):
+        phases = (("RESERVE1", False), ("ACTION", True), ("COMMIT", True), ("UNDO", False),
+                  ("FREE", False))
+        for phase, new in phases if SCALE == 1 else phases[:2]:
             with self.subTest(phase=phase):
                 self.one(phase, signal.SIGKILL, new)
 
     def test_stopped(self):
         """And late phases of the session that has ended meanwhile change nothing."""
-        for phase, new in ("RESERVE1", False), ("ACTION", True):
+        phases = (("ACTION", True), ("RESERVE1", False))
+        for phase, new in phases if SCALE == 1 else phases[:1]:
             with self.subTest(phase=phase):
                 self.one(phase, signal.SIGSTOP, new)
 
