@@ -311,9 +311,10 @@ vadm_config_confirm_left(const VadmConfig *config)
 {
     gint64 left = config->confirm_deadline - g_get_monotonic_time();
 
-    if (!config->rollback_to || left <= 0)
+    if (!config->rollback_to)
         return 0;
-    return (guint32)((left + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
+    /* The rollback may be late (no thread can be started), and 0 says that nothing is pending. */
+    return left <= 0 ? 1 : (guint32)((left + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
 }
 
 gboolean

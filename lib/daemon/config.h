@@ -179,8 +179,8 @@ gboolean vadm_config_apply(VadmConfig *config, const VadmChange *change, VadmFau
 VadmConfig *vadm_config_merge_reload(const VadmConfig *running, const VadmConfig *old_file,
                                      const VadmConfig *new_file, char **static_changes);
 
-/** vadm_config_confirm_left: seconds until the rollback, rounded up; 0 when nothing waits to be
- * confirmed. Any thread. */
+/** vadm_config_confirm_left: seconds until the rollback, rounded up, 1 when it is overdue; 0 when
+ * nothing waits to be confirmed. Any thread. */
 guint32 vadm_config_confirm_left(const VadmConfig *config);
 
 /** vadm_config_touches_disk: whether a change of @config may have to be stored. Any thread. */

@@ -126,12 +126,15 @@ vadm_txn_prepare_state(VadmDaemonTxn *txn, const VadmChange *changes, guint n_ch
     g_autofree char *next = vadm_config_stored_text(txn->next);
     g_autofree char *path = NULL;
 
-    if (g_strcmp0(before, next) == 0)
+    /* Who asks for nonVolatile once more wants it on the disk, whatever has become of the file. */
+    if (g_strcmp0(before, next) == 0 && !(storage && next))
         return TRUE;
     path = vadm_state_path(txn->before);
     txn->state = vadm_state_file_prepare(path, next, &fault->error);
     if (txn->state)
         return TRUE;
+    /* Who may write where it is stored is no matter of the value that was asked for. */
+    fault->error->code = VADM_ERROR_SYSTEM;
     if (last)
         fault->tag = last->tag;
     else if (n_changes > 0)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 check_PROGRAMS += tests/unit/test-config tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
-	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-saver \
+	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-storage tests/unit/test-saver \
 	tests/unit/test-state tests/unit/test-state-file
 TESTS += tests/unit/test-config tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
-	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-saver \
+	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-storage tests/unit/test-saver \
 	tests/unit/test-state tests/unit/test-state-file
 
 CONFIG_SOURCES = \
@@ -34,9 +34,12 @@ tests_unit_test_txn_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 tests_unit_test_reload_SOURCES = tests/unit/test-reload.c $(TXN_SOURCES)
 tests_unit_test_reload_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_reload_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
-tests_unit_test_confirm_SOURCES = tests/unit/test-confirm.c $(TXN_SOURCES)
+tests_unit_test_confirm_SOURCES = tests/unit/test-confirm.c tests/unit/confirm-fixture.h $(TXN_SOURCES)
 tests_unit_test_confirm_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_confirm_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+tests_unit_test_storage_SOURCES = tests/unit/test-storage.c tests/unit/confirm-fixture.h $(TXN_SOURCES)
+tests_unit_test_storage_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_storage_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 tests_unit_test_saver_SOURCES = tests/unit/test-saver.c lib/daemon/saver.c
 tests_unit_test_saver_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_saver_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)

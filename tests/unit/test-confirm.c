@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Confirmed commits and what is stored, against the daemon of txn-fixture.c. */
-#include "tests/unit/txn-fixture.h"
+/* Confirmed commits, against the daemon of txn-fixture.c. */
+#include "tests/unit/confirm-fixture.h"
 
+#include <errno.h>
 #include <string.h>
 
-#include "daemon/rollback.h"
-#include "daemon/state.h"
-
-#define CONFIRM(seconds, tag) NUMBER(CONFIG_CONFIRM_TIMEOUT, 0, seconds, tag)
-#define STORAGE(kind, tag)    NUMBER(CONFIG_STORAGE, 0, VADM_STORAGE_##kind, tag)
-
-static void
-change_as(VadmOrigin origin, const VadmChange *changes, guint n)
-{
-    VadmFault fault;
-
-    if (!vadm_daemon_change(fake, changes, n, origin, 0, &fault))
-        ck_abort_msg("refused: %s", fault.error->message);
-}
-
-static void
-change(const VadmChange *changes, guint n)
-{
-    change_as(VADM_ORIGIN_SNMP, changes, n);
-}
+#include "daemon/pool-private.h"
 
 static guint32
 seconds_left(void)
@@ -53,33 +35,6 @@ arm(void)
 }
 
 static void
-let_time_run_out(void)
-{
-    vadm_mutex_lock(&fake->store.lock);
-    fake->store.config->confirm_deadline = g_get_monotonic_time() - 1;
-    vadm_mutex_unlock(&fake->store.lock);
-    vadm_rollback_watch(fake);
-}
-
-static void
-run_loop(void)
-{
-    while (g_main_context_iteration(NULL, FALSE))
-        ;
-}
-
-static void
-wait_generation(guint32 generation)
-{
-    gint64 deadline = g_get_monotonic_time() + PATIENCE;
-
-    while (txn_generation() != generation) {
-        ck_assert_int_lt(g_get_monotonic_time(), deadline);
-        g_main_context_iteration(NULL, FALSE);
-    }
-}
-
-static void
 assert_as_before_arm(void)
 {
     g_autoptr(VadmLogSet) set = vadm_log_get_set(fake->log);
@@ -88,16 +43,6 @@ assert_as_before_arm(void)
     ck_assert_uint_eq(txn_limits_of(2).clients_max, 5000);
     ck_assert_uint_eq(fake->servers[1].limits.clients_max, 5000);
     ck_assert_str_eq(vadm_log_set_get_filters(set), "");
-}
-
-static char *
-stored(void)
-{
-    g_autoptr(VadmConfig) config = vadm_store_get_config(&fake->store);
-    g_autofree char *path = vadm_state_path(config);
-    char *text = NULL;
-
-    return g_file_get_contents(path, &text, NULL, NULL) ? text : NULL;
 }
 
 START_TEST(what_is_not_confirmed_comes_back)
@@ -302,6 +247,64 @@ START_TEST(a_confirmation_that_holds_the_token_wins)
 }
 END_TEST
 
+static gboolean no_threads;
+
+static int
+create_or_refuse(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *data)
+{
+    return no_threads ? EAGAIN : pthread_create(thread, attr, run, data);
+}
+
+/* The second server's pool becomes one whose threads can be refused. */
+static void
+make_threads_refusable(void)
+{
+    const VadmPoolLimits limits = {5, 20, 5};
+
+    ck_assert(vadm_pool_stop(fake->servers[1].pool, PATIENCE));
+    vadm_pool_free(fake->servers[1].pool);
+    fake->servers[1].pool = vadm_pool_new_with("libvirtd", &limits, create_or_refuse, NULL);
+    ck_assert_ptr_nonnull(fake->servers[1].pool);
+}
+
+/* It stays pending, with nothing half done, and is tried again until it works. */
+START_TEST(a_rollback_without_threads_is_tried_again)
+{
+    g_autofree char *path = txn_in_dir("new.log");
+    g_autofree char *outputs = g_strconcat("3:file:", path, NULL);
+    const VadmChange changes[] = {
+        NUMBER(SERVER_WORKERS_MIN, 2, 1, 1), NUMBER(SERVER_WORKERS_MAX, 2, 1, 2),
+        NUMBER(SERVER_CLIENTS_MAX, 2, 77, 3), STRING(LOG_OUTPUTS, outputs, 4), CONFIRM(3600, 5)};
+    const VadmChange other[] = {NUMBER(SERVER_CLIENTS_MAX, 2, 78, 1)};
+    g_autoptr(VadmLogSet) before = vadm_log_get_set(fake->log);
+    g_autoptr(VadmLogSet) after = NULL;
+    g_autofree char *pending = NULL;
+    g_autofree char *still = NULL;
+
+    make_threads_refusable();
+    change(changes, G_N_ELEMENTS(changes));
+    txn_wait_workers(2, 1, 5);
+    pending = txn_state();
+    no_threads = TRUE;
+    let_time_run_out();
+    run_loop();
+    still = txn_state();
+    ck_assert_str_eq(pending, still);
+    /* 0 would say that nothing is pending, but others are refused still */
+    ck_assert_uint_eq(seconds_left(), 1);
+    txn_refused(other, 1, VADM_ERROR_BUSY, 1);
+    no_threads = FALSE;
+    wait_generation(3);
+    ck_assert_uint_eq(seconds_left(), 0);
+    ck_assert_uint_eq(txn_limits_of(2).workers_min, 5);
+    ck_assert_uint_eq(fake->servers[1].limits.clients_max, 5000);
+    txn_wait_workers(2, 5, 5);
+    after = vadm_log_get_set(fake->log);
+    ck_assert_ptr_eq(before, after);
+    ck_assert(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+END_TEST
+
 START_TEST(the_same_values_can_be_armed)
 {
     const VadmChange changes[] = {NUMBER(SERVER_CLIENTS_MAX, 2, 5000, 1), CONFIRM(60, 2)};
@@ -365,165 +368,6 @@ START_TEST(it_is_logged)
 }
 END_TEST
 
-START_TEST(storage_is_configuration)
-{
-    const VadmChange keep[] = {STORAGE(NON_VOLATILE, 1), NUMBER(SERVER_CLIENTS_MAX, 2, 77, 2)};
-    const VadmChange more[] = {NUMBER(SERVER_CLIENTS_MAX, 2, 78, 2)};
-    const VadmChange drop[] = {STORAGE(VOLATILE, 1)};
-    const VadmChange bad[] = {NUMBER(CONFIG_STORAGE, 0, 4, 6)};
-    g_autofree char *none = stored();
-    g_autofree char *first = NULL;
-    g_autofree char *second = NULL;
-    g_autofree char *last = NULL;
-
-    ck_assert_ptr_null(none);
-    txn_refused(bad, 1, VADM_ERROR_INVALID_VALUE, 6);
-    change(keep, 2);
-    ck_assert_uint_eq(txn_generation(), 2);
-    first = stored();
-    ck_assert_ptr_nonnull(first);
-    change_as(VADM_ORIGIN_ADMIN_RPC, more, 1);
-    second = stored();
-    ck_assert_str_ne(first, second);
-    change(drop, 1);
-    last = stored();
-    ck_assert_ptr_null(last);
-    ck_assert_uint_eq(txn_generation(), 4);
-}
-END_TEST
-
-START_TEST(undo_puts_the_stored_back)
-{
-    const VadmChange keep[] = {STORAGE(NON_VOLATILE, 1)};
-    const VadmChange more[] = {NUMBER(SERVER_CLIENTS_MAX, 2, 78, 2)};
-    g_autofree char *first = NULL;
-    g_autofree char *prepared = NULL;
-    g_autofree char *committed = NULL;
-    g_autofree char *undone = NULL;
-    VadmDaemonTxn *txn;
-
-    change(keep, 1);
-    first = stored();
-    txn = txn_prepare(more, 1);
-    ck_assert(vadm_txn_waits_for_disk(txn));
-    prepared = stored();
-    ck_assert_str_eq(first, prepared);
-    ck_assert(vadm_txn_commit(txn, NULL));
-    committed = stored();
-    ck_assert_str_ne(first, committed);
-    ck_assert(vadm_txn_undo(txn, NULL));
-    vadm_txn_abort(txn);
-    undone = stored();
-    ck_assert_str_eq(first, undone);
-    ck_assert_uint_eq(txn_generation(), 2);
-}
-END_TEST
-
-START_TEST(only_the_confirmed_is_stored)
-{
-    const VadmChange keep[] = {STORAGE(NON_VOLATILE, 1)};
-    const VadmChange armed[] = {NUMBER(SERVER_CLIENTS_MAX, 2, 78, 1), CONFIRM(60, 2)};
-    const VadmChange confirm[] = {CONFIRM(0, 1)};
-    g_autofree char *first = NULL;
-    g_autofree char *pending = NULL;
-    g_autofree char *back = NULL;
-    g_autofree char *confirmed = NULL;
-
-    change(keep, 1);
-    first = stored();
-    change(armed, 2);
-    pending = stored();
-    ck_assert_str_eq(first, pending);
-    let_time_run_out();
-    wait_generation(4);
-    back = stored();
-    ck_assert_str_eq(first, back);
-    change(armed, 2);
-    change(confirm, 1);
-    confirmed = stored();
-    ck_assert_str_ne(first, confirmed);
-}
-END_TEST
-
-START_TEST(storage_itself_can_be_rolled_back)
-{
-    const VadmChange armed[] = {STORAGE(NON_VOLATILE, 1), CONFIRM(60, 2)};
-    const VadmChange keep[] = {STORAGE(NON_VOLATILE, 1)};
-    const VadmChange drop[] = {STORAGE(VOLATILE, 1), CONFIRM(60, 2)};
-    const VadmChange confirm[] = {CONFIRM(0, 1)};
-    g_autofree char *none = NULL;
-    g_autofree char *still = NULL;
-    g_autofree char *gone = NULL;
-
-    change(armed, 2);
-    none = stored();
-    ck_assert_ptr_null(none);
-    let_time_run_out();
-    wait_generation(3);
-    ck_assert_int_eq(fake->store.config->storage, VADM_STORAGE_VOLATILE);
-    change(keep, 1);
-    change(drop, 2);
-    still = stored();
-    ck_assert_ptr_nonnull(still);
-    change(confirm, 1);
-    gone = stored();
-    ck_assert_ptr_null(gone);
-}
-END_TEST
-
-START_TEST(what_cannot_be_stored_is_refused)
-{
-    const VadmChange keep[] = {NUMBER(SERVER_CLIENTS_MAX, 2, 78, 1), STORAGE(NON_VOLATILE, 7),
-                               NUMBER(SERVER_CLIENTS_MAX, 1, 40, 8)};
-
-    g_free(fake->store.config->state_dir);
-    fake->store.config->state_dir = g_strdup("/nowhere/at/all");
-    txn_refused(keep, 3, VADM_ERROR_SYSTEM, 7);
-    txn_refused_as(VADM_ORIGIN_ADMIN_RPC, keep, 2, VADM_ERROR_SYSTEM, 7);
-}
-END_TEST
-
-START_TEST(a_reload_is_stored_by_the_saver)
-{
-    const VadmChange keep[] = {STORAGE(NON_VOLATILE, 1), NUMBER(SERVER_CLIENTS_MAX, 2, 78, 1)};
-    g_autofree char *first = NULL;
-    g_autofree char *second = NULL;
-
-    change(keep, 2);
-    first = stored();
-    txn_write_file("[server libvirtd]\nmax_clients = 99\nmax_workers = 44\n[log]\nlevel = 2\n"
-                   "filters = 1:x\n[notify]\nmin_interval = 9\n");
-    vadm_daemon_reload(fake, fake_file);
-    vadm_daemon_reload(fake, fake_file);
-    wait_generation(3);
-    run_loop();
-    ck_assert_uint_eq(txn_generation(), 3);
-    ck_assert_uint_eq(txn_limits_of(2).clients_max, 99);
-    ck_assert_uint_eq(txn_limits_of(2).workers_max, 44);
-    second = stored();
-    ck_assert_str_ne(first, second);
-    while (fake->store.reloading)
-        g_main_context_iteration(NULL, TRUE);
-}
-END_TEST
-
-START_TEST(outputs_of_a_manager_are_marked)
-{
-    g_autofree char *path = txn_in_dir("a.log");
-    g_autofree char *outputs = g_strconcat("3:file:", path, NULL);
-    const VadmChange by_snmp[] = {STRING(LOG_OUTPUTS, outputs, 1)};
-    const VadmChange level[] = {NUMBER(LOG_LEVEL, 0, 2, 1)};
-    const VadmChange by_admin[] = {STRING(LOG_OUTPUTS, "2:stderr", 1)};
-
-    change_as(VADM_ORIGIN_ADMIN_RPC, level, 1);
-    ck_assert(!fake->store.config->log_outputs_guarded);
-    change(by_snmp, 1);
-    ck_assert(fake->store.config->log_outputs_guarded);
-    change_as(VADM_ORIGIN_ADMIN_RPC, by_admin, 1);
-    ck_assert(!fake->store.config->log_outputs_guarded);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -544,16 +388,10 @@ main(void)
     tcase_add_test(tc, an_undone_confirmation_is_none);
     tcase_add_test(tc, the_rollback_waits_for_the_token);
     tcase_add_test(tc, a_confirmation_that_holds_the_token_wins);
+    tcase_add_test(tc, a_rollback_without_threads_is_tried_again);
     tcase_add_test(tc, the_same_values_can_be_armed);
     tcase_add_test(tc, a_reload_waits_for_the_confirmation);
     tcase_add_test(tc, it_is_logged);
-    tcase_add_test(tc, storage_is_configuration);
-    tcase_add_test(tc, undo_puts_the_stored_back);
-    tcase_add_test(tc, only_the_confirmed_is_stored);
-    tcase_add_test(tc, storage_itself_can_be_rolled_back);
-    tcase_add_test(tc, what_cannot_be_stored_is_refused);
-    tcase_add_test(tc, a_reload_is_stored_by_the_saver);
-    tcase_add_test(tc, outputs_of_a_manager_are_marked);
     suite_add_tcase(suite, tc);
     return vadm_unit_main(suite);
 }
