@@ -14,8 +14,8 @@
 /* The domain's name: "virtadm:" and then what [snmp] master says. */
 #define VADM_TRANSPORT_PREFIX "virtadm"
 
-/* How long net-snmp waits for the master's answer to open, register, ping and close, seconds. It has
- * no finer unit; its own default is 1 s six times over. */
+/* How long net-snmp waits for the master's answer to open, register, ping and close, seconds. It
+ * has no finer unit; its own default is 1 s six times over. */
 #define VADM_TRANSPORT_ANSWER_S 1
 
 /** vadm_transport_register: makes the domain known to net-snmp. Once in a process. */
