@@ -183,8 +183,8 @@ class Irreversible(Two):
             try:
                 with open(f"{tasks}/{task}/comm", encoding="utf-8") as comm:
                     names.append(comm.read().strip())
-            except FileNotFoundError:
-                pass
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # it has ended, before the file was opened or before it was read
         return sorted(name for name in names if "libvirtd" in name)
 
     def binds(self):
