@@ -52,7 +52,10 @@ local_access(VadmSource *source, VadmField field)
         return VADM_ACCESS_WRITE;
     case VADM_FIELD_CONFIG_LOCK: /* the agent's own */
     case VADM_FIELD_CONFIG_LAST_ERROR:
-    case VADM_FIELD_CLIENT_DISCONNECT_REASON:
+    case VADM_FIELD_NOTIFY_SENT:
+    case VADM_FIELD_NOTIFY_SUPPRESSED:
+    case VADM_FIELD_NOTIFY_DISCONTINUITY_TIME:
+    case VADM_FIELD_CLIENT_DISCONNECT_REASON: /* in events only */
         return VADM_ACCESS_NONE;
     default:
         return VADM_ACCESS_READ;
@@ -278,6 +281,22 @@ local_client(VadmView *base, VadmMatch match, guint32 server_index, guint32 inde
     return client ? local_client_row(view, client) : NULL;
 }
 
+static guint
+local_subscribe(VadmSource *source, VadmEventFn tell, gpointer user)
+{
+    VadmLocalSource *self = (VadmLocalSource *)source;
+
+    return vadm_events_subscribe(vadm_daemon_get_events(self->daemon), tell, user);
+}
+
+static void
+local_unsubscribe(VadmSource *source, guint id)
+{
+    VadmLocalSource *self = (VadmLocalSource *)source;
+
+    vadm_events_unsubscribe(vadm_daemon_get_events(self->daemon), id);
+}
+
 static const VadmSourceClass local_class = {
     .access = local_access,
     .view_begin = local_view_begin,
@@ -292,6 +311,8 @@ static const VadmSourceClass local_class = {
     .undo = vadm_local_undo,
     .finish = vadm_local_finish,
     .abort = vadm_local_abort,
+    .subscribe = local_subscribe,
+    .unsubscribe = local_unsubscribe,
 };
 
 VadmSource *

@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += libvadm-common.la
 libvadm_common_la_SOURCES = \
 	lib/common/error.c lib/common/error.h \
+	lib/common/event.c \
 	lib/common/identity.c lib/common/source.h \
 	lib/common/lock.h \
 	lib/common/log.c lib/common/log.h lib/common/log-private.h \

@@ -225,6 +225,7 @@ typedef struct {
     guint64 client_requests_delayed;
     guint64 jobs_done, jobs_failed, job_wait_time, job_run_time; /* times in microseconds */
     VadmUpstreamState upstream_state;
+    gboolean workers_exhausted; /* the state of the alarm: lvaWorkersExhausted was the last one */
 } VadmServerRow;
 
 typedef struct {
@@ -248,7 +249,42 @@ typedef struct {
     guint64 requests;
     guint32 requests_in_flight;
     guint32 idle_time, age;
+    VadmDisconnectReason disconnect_reason; /* of an event that tells its end; 0 elsewhere */
 } VadmClientRow;
+
+/* What happens to a daemon, and is notified. */
+typedef enum {
+    VADM_EVENT_CLIENT_LIMIT, /* clients_state of the server row is another one than before */
+    VADM_EVENT_UNAUTH_LIMIT, /* clients_unauth_state likewise */
+    VADM_EVENT_WORKERS,      /* workers_exhausted likewise */
+    VADM_EVENT_UPSTREAM,     /* upstream_state likewise, but for the first one that is up */
+    VADM_EVENT_DAEMON,       /* the daemon's state likewise */
+    VADM_EVENT_CONFIG,       /* a change of the configuration is settled */
+    VADM_EVENT_AUTH_FAILURE, /* a client was turned away */
+    VADM_EVENT_CLIENT_CONNECTED,
+    VADM_EVENT_CLIENT_DISCONNECTED,
+    VADM_EVENT_LAST
+} VadmEventKind;
+
+/* One event with copies of the rows that it is about, all from the moment when it happened. */
+typedef struct {
+    VadmEventKind kind;
+    gint64 at; /* monotonic time, microseconds */
+    VadmDaemonRow daemon;
+    VadmConfigRow config; /* CONFIG: generation, last_change, last_origin; generation 0: none */
+    VadmServerRow server; /* index 0: none */
+    VadmClientRow client; /* index 0: none */
+} VadmEvent;
+
+/** vadm_event_copy: Returns: (transfer full): with strings of its own and a reference of the
+ * client's identity. Any thread, like all here. */
+VadmEvent *vadm_event_copy(const VadmEvent *event);
+void vadm_event_free(VadmEvent *event);
+
+/* Told of an event, in any thread, possibly under locks of the source: must not block, nor call the
+ * source, and copies what it keeps. Events about one server come in the order in which they
+ * happened. */
+typedef void (*VadmEventFn)(const VadmEvent *event, gpointer user);
 
 typedef enum { VADM_MATCH_EQ, VADM_MATCH_GT } VadmMatch;
 
@@ -301,6 +337,10 @@ typedef struct {
     void (*undo)(VadmTxn *txn, VadmDone done, gpointer user);
     void (*finish)(VadmTxn *txn); /* consumes txn */
     void (*abort)(VadmTxn *txn);  /* consumes txn; a committed one must be undone first */
+    /* events: @tell is called for each from now on, and not any more when unsubscribe, to which
+     * the number that subscribe returns is given, has returned. Any thread, but not from @tell. */
+    guint (*subscribe)(VadmSource *source, VadmEventFn tell, gpointer user);
+    void (*unsubscribe)(VadmSource *source, guint id);
 } VadmSourceClass;
 
 /* The first member of each implementation's own struct; views and transactions likewise. */
@@ -320,5 +360,6 @@ struct _VadmTxn {
 };
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmIdentity, vadm_identity_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmEvent, vadm_event_free)
 
 #endif

@@ -26,6 +26,7 @@ struct _VadmDaemon {
     char *uri;
     GPtrArray *servers; /* of VadmServer, in the order of their index */
 
+    VadmEvents events;
     VadmStore store;
     VadmMailbox *mailbox;
     VadmResolver *resolver;
@@ -170,6 +171,7 @@ vadm_daemon_new(VadmConfig *config, VadmLog *log, GMainContext *context,
     daemon->servers = g_ptr_array_new_with_free_func(vadm_daemon_release_server);
     if (config->log_set)
         vadm_log_install(log, config->log_set);
+    vadm_events_init(&daemon->events);
     vadm_store_init(&daemon->store, config);
     daemon->mailbox = vadm_mailbox_new(context);
     daemon->resolver = vadm_resolver_new();
@@ -424,6 +426,7 @@ vadm_daemon_free(VadmDaemon *daemon)
     g_source_destroy(daemon->idle);
     g_source_unref(daemon->idle);
     vadm_store_clear(&daemon->store);
+    vadm_events_clear(&daemon->events);
     vadm_config_unref(daemon->start_config);
     if (daemon->context)
         g_main_context_unref(daemon->context);
@@ -483,6 +486,25 @@ VadmStore *
 vadm_daemon_get_store(VadmDaemon *daemon)
 {
     return &daemon->store;
+}
+
+VadmEvents *
+vadm_daemon_get_events(VadmDaemon *daemon)
+{
+    return &daemon->events;
+}
+
+void
+vadm_daemon_begin_event(VadmDaemon *daemon, VadmEventKind kind, VadmEvent *event)
+{
+    *event = (VadmEvent){
+        .kind = kind,
+        .at = g_get_monotonic_time(),
+        .daemon = {.name = daemon->start_config->name,
+                   .uri = daemon->uri,
+                   .state = VADM_REACH_UP,
+                   .start_time = daemon->start_time},
+    };
 }
 
 VadmLog *

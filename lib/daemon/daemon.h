@@ -7,6 +7,7 @@
 #define VADM_DAEMON_DAEMON_H
 
 #include "common/mailbox.h"
+#include "daemon/events.h"
 #include "daemon/server.h"
 #include "daemon/store.h"
 
@@ -62,7 +63,11 @@ VadmStore *vadm_daemon_get_store(VadmDaemon *daemon);
 VadmLog *vadm_daemon_get_log(VadmDaemon *daemon);
 VadmMailbox *vadm_daemon_get_mailbox(VadmDaemon *daemon); /* runs things in the main thread */
 GMainContext *vadm_daemon_get_context(VadmDaemon *daemon);
-gint64 vadm_daemon_get_start_time(VadmDaemon *daemon); /* us since the epoch */
+gint64 vadm_daemon_get_start_time(VadmDaemon *daemon);  /* us since the epoch */
+VadmEvents *vadm_daemon_get_events(VadmDaemon *daemon); /* to subscribe to, and to tell */
+/** vadm_daemon_begin_event: @event is now of @kind and this moment, with the daemon's row (name,
+ * uri, state), no other rows, and strings that are borrowed for the life of the daemon. */
+void vadm_daemon_begin_event(VadmDaemon *daemon, VadmEventKind kind, VadmEvent *event);
 /** vadm_daemon_get_uri: the admin URI, e.g. "libvirtd:///system?socket=/run/virtadm/..." */
 const char *vadm_daemon_get_uri(VadmDaemon *daemon);
 

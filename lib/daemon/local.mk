@@ -6,6 +6,7 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/config-change.c lib/daemon/config-file.c lib/daemon/config-keys.c \
 	lib/daemon/config-print.c lib/daemon/config-private.h \
 	lib/daemon/daemon.c lib/daemon/daemon.h lib/daemon/daemon-private.h \
+	lib/daemon/events.c lib/daemon/events.h \
 	lib/daemon/limit.c lib/daemon/limit.h \
 	lib/daemon/pool.c lib/daemon/pool.h lib/daemon/pool-private.h \
 	lib/daemon/program.h \
