@@ -24,6 +24,7 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/state-file.c lib/daemon/state-file.h \
 	lib/daemon/store.c lib/daemon/store.h \
 	lib/daemon/txn.c lib/daemon/txn.h lib/daemon/txn-private.h \
-	lib/daemon/txn-confirm.c lib/daemon/txn-prepare.c
+	lib/daemon/txn-confirm.c lib/daemon/txn-prepare.c \
+	lib/daemon/worker-watch.c lib/daemon/worker-watch.h
 libvadm_daemon_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SELINUX_CFLAGS)
 libvadm_daemon_la_LIBADD = libvadm-rpc.la libvadm-common.la $(SELINUX_LIBS)
