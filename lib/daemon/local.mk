@@ -13,7 +13,8 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/reload.c \
 	lib/daemon/relay.c lib/daemon/relay.h lib/daemon/relay-private.h \
 	lib/daemon/relay-connect.c lib/daemon/relay-identity.c lib/daemon/relay-link.h \
-	lib/daemon/relay-priority.c lib/daemon/relay-stream.c lib/daemon/relay-upstream.c \
+	lib/daemon/relay-priority.c lib/daemon/relay-state.c lib/daemon/relay-stream.c \
+	lib/daemon/relay-upstream.c \
 	lib/daemon/resolver.c lib/daemon/resolver.h \
 	lib/daemon/rollback.c lib/daemon/rollback.h \
 	lib/daemon/saver.c lib/daemon/saver.h \
