@@ -58,6 +58,214 @@ START_TEST(rule)
 }
 END_TEST
 
+/* The pool's call */
+
+static struct {
+    VadmPool *pool;
+    VadmMutex lock;
+    VadmCond changed;
+    guint inside, places; /* jobs that run; jobs that may end; under lock */
+    gint calls;
+} bed;
+
+static void
+bed_starved(gpointer user)
+{
+    ck_assert_ptr_eq(user, &bed);
+    g_atomic_int_inc(&bed.calls);
+}
+
+static void
+bed_setup(void)
+{
+    vadm_mutex_init(&bed.lock);
+    vadm_cond_init(&bed.changed);
+}
+
+static void
+bed_start(guint32 min, guint32 max, guint32 priority)
+{
+    const VadmPoolLimits limits = {min, max, priority};
+    VadmPoolStats stats;
+
+    bed.pool = vadm_pool_new("test", &limits, NULL);
+    vadm_pool_watch(bed.pool, bed_starved, &bed);
+    do
+        vadm_pool_get_stats(bed.pool, &stats);
+    while (stats.free != min || stats.priority != priority);
+}
+
+static gboolean
+bed_job(gpointer data)
+{
+    (void)data;
+    VADM_LOCK_SCOPE(&bed.lock);
+    bed.inside++;
+    vadm_cond_broadcast(&bed.changed);
+    while (bed.places == 0)
+        vadm_cond_wait(&bed.changed, &bed.lock);
+    bed.places--;
+    bed.inside--;
+    vadm_cond_broadcast(&bed.changed);
+    return TRUE;
+}
+
+static void
+bed_push(guint n, gboolean priority)
+{
+    while (n-- > 0)
+        vadm_pool_push(bed.pool, priority, bed_job, NULL, NULL);
+}
+
+static void
+bed_wait(guint inside)
+{
+    gint64 deadline = g_get_monotonic_time() + PATIENCE;
+    VADM_LOCK_SCOPE(&bed.lock);
+
+    while (bed.inside != inside)
+        ck_assert(vadm_cond_wait_until(&bed.changed, &bed.lock, deadline));
+}
+
+/* Lets @n jobs end, and others in their places begin. */
+static void
+bed_let_go(guint n, guint inside)
+{
+    gint64 deadline = g_get_monotonic_time() + PATIENCE;
+    VADM_LOCK_SCOPE(&bed.lock);
+
+    bed.places = n;
+    vadm_cond_broadcast(&bed.changed);
+    while (bed.places > 0 || bed.inside != inside)
+        ck_assert(vadm_cond_wait_until(&bed.changed, &bed.lock, deadline));
+}
+
+static void
+bed_teardown(void)
+{
+    vadm_mutex_lock(&bed.lock);
+    bed.places = G_MAXUINT;
+    vadm_cond_broadcast(&bed.changed);
+    vadm_mutex_unlock(&bed.lock);
+    ck_assert(vadm_pool_stop(bed.pool, PATIENCE));
+    vadm_pool_free(bed.pool);
+    vadm_cond_clear(&bed.changed);
+    vadm_mutex_clear(&bed.lock);
+}
+
+#define EXPECT_CALLS(n) ck_assert_int_eq(g_atomic_int_get(&bed.calls), n)
+
+START_TEST(called_once_until_it_is_rearmed)
+{
+    bed_start(2, 2, 0);
+    bed_push(1, FALSE);
+    bed_wait(1);
+    EXPECT_CALLS(0); /* one is free still */
+    bed_push(1, FALSE);
+    bed_wait(2);
+    EXPECT_CALLS(0); /* nothing waits */
+    bed_push(1, FALSE);
+    EXPECT_CALLS(1);
+    bed_push(5, FALSE);
+    ck_assert(!vadm_pool_rearm(bed.pool));
+    bed_let_go(6, 2);
+    EXPECT_CALLS(1);
+    ck_assert(vadm_pool_rearm(bed.pool));
+    EXPECT_CALLS(1);
+    bed_push(1, FALSE);
+    EXPECT_CALLS(2);
+}
+END_TEST
+
+/* The free worker was there for the first of them only. */
+START_TEST(called_when_more_come_than_are_free)
+{
+    bed_start(1, 1, 0);
+    bed_push(2, FALSE);
+    bed_wait(1);
+    EXPECT_CALLS(1);
+}
+END_TEST
+
+/* Nobody waits: each job gets a worker that is started for it, unless it is taken first. */
+START_TEST(below_the_maximum_nothing_is_left_waiting)
+{
+    bed_start(0, 3, 0);
+    bed_push(3, FALSE);
+    bed_wait(3);
+    ck_assert(vadm_pool_rearm(bed.pool));
+}
+END_TEST
+
+START_TEST(called_for_priority_jobs)
+{
+    bed_start(1, 1, 1);
+    bed_push(1, FALSE);
+    bed_wait(1);
+    bed_push(1, TRUE);
+    bed_wait(2);
+    bed_push(1, TRUE);
+    EXPECT_CALLS(1);
+    ck_assert(!vadm_pool_rearm(bed.pool));
+}
+END_TEST
+
+/* The worker that is free when the job comes is taken back before, or after, it has seen it: then
+ * the job runs, or waits and somebody knows. */
+START_TEST(called_when_the_free_worker_is_taken_back)
+{
+    const VadmPoolLimits limits = {2, 2, 0};
+    gint64 deadline = g_get_monotonic_time() + PATIENCE;
+    VadmPoolChange *change;
+    VadmPoolStats stats;
+
+    bed_start(1, 1, 0);
+    bed_push(1, FALSE);
+    bed_wait(1);
+    change = vadm_pool_prepare(bed.pool, &limits, NULL);
+    vadm_pool_commit(change);
+    do
+        vadm_pool_get_stats(bed.pool, &stats);
+    while (stats.free != 1);
+    bed_push(1, FALSE);
+    vadm_pool_undo(change);
+    do {
+        ck_assert_int_lt(g_get_monotonic_time(), deadline);
+        vadm_pool_get_stats(bed.pool, &stats);
+    } while (stats.queue_depth > 0 && g_atomic_int_get(&bed.calls) == 0);
+    vadm_pool_abort(change);
+}
+END_TEST
+
+START_TEST(the_queue_has_a_time)
+{
+    gint64 before = g_get_monotonic_time(), pushed;
+    VadmPoolStats stats;
+
+    bed_start(1, 1, 0);
+    vadm_pool_get_stats(bed.pool, &stats);
+    ck_assert_int_ge(stats.queue_since, before);
+    bed_push(1, FALSE);
+    bed_wait(1);
+    pushed = g_get_monotonic_time();
+    bed_push(1, FALSE);
+    vadm_pool_get_stats(bed.pool, &stats);
+    before = stats.queue_since;
+    ck_assert_int_ge(before, pushed);
+    bed_push(1, FALSE);
+    bed_let_go(1, 1);
+    vadm_pool_get_stats(bed.pool, &stats);
+    ck_assert_uint_eq(stats.queue_depth, 1);
+    ck_assert_int_eq(stats.queue_since, before); /* it never was empty */
+    pushed = g_get_monotonic_time();
+    bed_let_go(1, 1);
+    vadm_pool_get_stats(bed.pool, &stats);
+    ck_assert_uint_eq(stats.queue_depth, 0);
+    ck_assert_int_ge(stats.queue_since, pushed);
+    ck_assert_int_le(stats.queue_since, g_get_monotonic_time());
+}
+END_TEST
+
 /* With real jobs */
 
 static void
@@ -229,6 +437,16 @@ main(void)
     TCase *tcase = tcase_create("rule");
 
     tcase_add_loop_test(tcase, rule, 0, G_N_ELEMENTS(cases));
+    suite_add_tcase(suite, tcase);
+    tcase = tcase_create("pool");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, bed_setup, bed_teardown);
+    tcase_add_test(tcase, called_once_until_it_is_rearmed);
+    tcase_add_test(tcase, called_when_more_come_than_are_free);
+    tcase_add_test(tcase, below_the_maximum_nothing_is_left_waiting);
+    tcase_add_test(tcase, called_for_priority_jobs);
+    tcase_add_loop_test(tcase, called_when_the_free_worker_is_taken_back, 0, 50);
+    tcase_add_test(tcase, the_queue_has_a_time);
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("watch");
     tcase_set_timeout(tcase, 120);
