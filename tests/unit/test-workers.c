@@ -394,6 +394,30 @@ START_TEST(a_short_queue)
 }
 END_TEST
 
+/* However many jobs come and wait for a moment, the main loop has one timer. */
+START_TEST(many_short_queues)
+{
+    gint64 begin = g_get_monotonic_time(), first;
+    Peer *peer = let_wait(1);
+
+    SPIN_UNTIL(due() >= 0);
+    first = due();
+    ck_assert_int_ge(first - begin, SECOND);
+    echo_set_hang(FALSE);
+    peer_expect_reply(peer, 1, "x");
+    peer_expect_reply(peer, 2, "x");
+    for (guint32 i = 0; i < 300; i += 3) {
+        for (guint32 j = 0; j < 3; j++)
+            peer_call(peer, ECHO_WORKER, 3 + i + j, "y");
+        for (guint32 j = 0; j < 3; j++)
+            peer_expect_reply(peer, 3 + i + j, "y");
+        ck_assert(due() == first || g_get_monotonic_time() >= first);
+    }
+    ck_assert_uint_eq(heard_count(), 0);
+    peer_free(peer);
+}
+END_TEST
+
 /* Jobs wait, for a maximum that is not reached, until it is lowered. */
 START_TEST(a_change_of_the_maximum)
 {
@@ -453,6 +477,7 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, exhausted_then_available);
     tcase_add_test(tcase, a_short_queue);
+    tcase_add_test(tcase, many_short_queues);
     tcase_add_test(tcase, a_change_of_the_maximum);
     tcase_add_loop_test(tcase, the_end_while_jobs_wait, 0, 2);
     suite_add_tcase(suite, tcase);
