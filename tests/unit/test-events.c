@@ -626,6 +626,47 @@ START_TEST(flapping_ends_with_what_is_true)
 }
 END_TEST
 
+static gpointer
+set_limits_often(gpointer data)
+{
+    VadmServerLimits limits = server_config()->limits;
+
+    (void)data;
+    for (guint i = 0; i < 5000; i++) {
+        limits.clients_max = i % 2 ? 2 : 1000;
+        vadm_server_set_limits(fix.server, &limits);
+    }
+    return NULL;
+}
+
+/* With nothing else between them: each edge is told before the next one can come. */
+START_TEST(edges_of_two_threads)
+{
+    GThread *threads[2];
+    VadmLimitState state = VADM_LIMIT_NORMAL;
+    Peer *peers[2];
+
+    server_config()->limits.clients_high_percent = 0;
+    start();
+    for (guint i = 0; i < 2; i++)
+        peers[i] = connect_as(i + 1);
+    heard_forget();
+    for (guint i = 0; i < 2; i++)
+        threads[i] = g_thread_new("writer", set_limits_often, NULL);
+    for (guint i = 0; i < 2; i++)
+        g_thread_join(threads[i]);
+    for (guint i = 0; i < heard_count(); i++) {
+        guint32 clients = 2;
+
+        expect_edge(heard_at(i), &state, &clients);
+    }
+    ck_assert_uint_gt(heard_count(), 1000);
+    settle();
+    for (guint i = 0; i < 2; i++)
+        peer_free(peers[i]);
+}
+END_TEST
+
 typedef struct {
     VadmEvents *events;
     gint subscribed, calls, *stop;
@@ -637,8 +678,11 @@ fickle_tell(const VadmEvent *event, gpointer user)
     Fickle *fickle = user;
 
     ck_assert_uint_ne(event->server.index, 0);
-    ck_assert(g_atomic_int_get(&fickle->subscribed));
     g_atomic_int_inc(&fickle->calls);
+    for (guint i = 0; i < 5; i++) {
+        ck_assert(g_atomic_int_get(&fickle->subscribed));
+        g_thread_yield();
+    }
 }
 
 static gpointer
@@ -667,7 +711,7 @@ START_TEST(nobody_is_called_who_has_gone)
     start();
     fickle.events = vadm_daemon_get_events(fix.daemon);
     thread = g_thread_new("listener", come_and_go, &fickle);
-    for (guint i = 0; i < 1000 || !g_atomic_int_get(&fickle.calls); i++)
+    for (guint i = 0; i < 1000 || g_atomic_int_get(&fickle.calls) < 500; i++)
         vadm_server_set_upstream_state(fix.server,
                                        i % 2 ? VADM_UPSTREAM_UP : VADM_UPSTREAM_UNREACHABLE);
     g_atomic_int_set(&stop, TRUE);
@@ -700,6 +744,7 @@ main(void)
     tcase_add_test(tcase, a_confirmation_is_not_told);
     tcase_add_test(tcase, generations_are_told_in_their_order);
     tcase_add_test(tcase, flapping_ends_with_what_is_true);
+    tcase_add_test(tcase, edges_of_two_threads);
     tcase_add_test(tcase, nobody_is_called_who_has_gone);
     suite_add_tcase(suite, tcase);
     return vadm_unit_main(suite);
