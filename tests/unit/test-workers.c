@@ -273,21 +273,12 @@ setup(void)
 {
     VadmServerLimits *limits;
 
-    fixture_setup();
-    heard_setup();
-    limits = &vadm_config_find_server(fix.config, "libvirtd")->limits;
+    events_setup();
+    limits = &server_config()->limits;
     limits->workers_min = limits->workers_max = 1;
     limits->workers_priority = 0;
     limits->client_requests_max = 100;
-    fixture_start();
-    heard_begin();
-}
-
-static void
-teardown(void)
-{
-    fixture_teardown();
-    heard_teardown();
+    events_start();
 }
 
 static gint64
@@ -421,7 +412,7 @@ END_TEST
 /* Jobs wait, for a maximum that is not reached, until it is lowered. */
 START_TEST(a_change_of_the_maximum)
 {
-    VadmServerLimits limits = vadm_config_find_server(fix.config, "libvirtd")->limits;
+    VadmServerLimits limits = server_config()->limits;
     Peer *peer = let_wait(1);
 
     limits.workers_max = 2; /* of the server alone: the pool cannot start one */
@@ -474,7 +465,7 @@ main(void)
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("watch");
     tcase_set_timeout(tcase, 120);
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, setup, events_teardown);
     tcase_add_test(tcase, exhausted_then_available);
     tcase_add_test(tcase, a_short_queue);
     tcase_add_test(tcase, many_short_queues);
