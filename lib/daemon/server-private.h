@@ -24,7 +24,10 @@ struct _VadmServer {
     atomic_uint_fast64_t requests_delayed;
     atomic_int upstream_state;
 
-    VadmMutex lock; /* leaf but for the clients' identities, which have no lock of their own */
+    /* Covers the clients' identities, too, which have no lock of their own. Below it are only the
+     * pool's and the events' locks: events are told under it, so that they come in the order in
+     * which things happened. */
+    VadmMutex lock;
     VadmCond named; /* some client's identity has got its names */
     /* Under lock. */
     gboolean names_hang; /* somebody has waited for names in vain, and none came since */
@@ -63,8 +66,25 @@ void vadm_server_stop_listening(VadmServer *server);
 void vadm_server_remove_client(VadmServer *server, VadmClient *client);
 /** vadm_server_set_authenticated: @client does not count as unauthenticated any more. */
 void vadm_server_set_authenticated(VadmServer *server, VadmClient *client);
+/** vadm_server_note_auth_failure: @client, who is connected, has failed to authenticate: counts,
+ * logs and tells it, with the client's row. Closing the client is the caller's. */
+void vadm_server_note_auth_failure(VadmServer *server, VadmClient *client);
 /** vadm_server_set_names: @named: the identity that was looked up, with names. Any thread. */
 void vadm_server_set_names(VadmServer *server, VadmClient *client, const VadmIdentity *named);
+
+/* server-rows.c */
+
+/**
+ * vadm_server_tell:
+ * @client: (nullable): the row of the client that it is about; borrowed
+ *
+ * Tells an event with the server's row of this moment; does nothing while nobody listens. Under
+ * the server's lock; any thread.
+ */
+void vadm_server_tell(VadmServer *server, VadmEventKind kind, const VadmClientRow *client);
+/** vadm_server_tell_client: the same with the row of @client. Under the server's lock; main
+ * thread. */
+void vadm_server_tell_client(VadmServer *server, VadmEventKind kind, VadmClient *client);
 
 /** vadm_server_preset_id: the next client gets @last_id + 1. For tests of the wrap at 2^32. */
 void vadm_server_preset_id(VadmServer *server, guint64 last_id);
