@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 import time
+import unittest
 from typing import NamedTuple
 
 import ber
@@ -35,22 +36,34 @@ def bits(*numbers):
 def load_interface():
     """From the list of the MIB's public interface: the objects of each notification, in order, and
     for each object its type and how many indexes its instances have."""
-    notifications, types, indexes = {}, {}, {}
+    notifications, types, indexes, labels = {}, {}, {}, {}
     path = os.path.join(harness.SOURCE, "tests", "unit", "mib-interface.txt")
     with open(path, encoding="utf-8") as lines:
         for line in lines:
-            arc, name, kind, *rest = (line.split() + ["", ""])[:3] + line.split()[3:]
+            arc, name, kind, *rest = line.split() + [""] * 3
+            rest = rest[:-3]
             if kind == "notification:":
                 notifications[name] = tuple(rest)
             elif kind == "entry:":
                 indexes[arc] = len(rest) - 1
             elif kind in TYPES:
                 types[name] = TYPES[kind], indexes.get(arc.rpartition(".")[0], 0)
-    return notifications, types
+            if kind == "INTEGER" or name == "INTEGER":
+                there = {int(value): word for word, value in re.findall(r"(\w+)\((\d+)\)", line)}
+                labels[arc if name == "INTEGER" else name] = there or rest[1]
+    return notifications, types, labels
 
 
-NOTIFICATIONS, OBJECTS = load_interface()
+NOTIFICATIONS, OBJECTS, LABELS = load_interface()
 NAMES = {harness.OIDS[name]: name for name in NOTIFICATIONS}
+
+
+def label(name, value):
+    """A value as net-snmp's quick output has it."""
+    labels = LABELS.get(name, {})
+    if isinstance(labels, str):  # those of a textual convention
+        labels = LABELS.get(labels, {})
+    return labels.get(value, str(value))
 
 
 class Told(NamedTuple):
@@ -380,3 +393,78 @@ trapsess -Ci {user} {to}
         assert not unknown, f"unknown to the MIB: {unknown}"
         return Handled(name, community and community.strip('"'), {
             key.partition("::")[2]: value for key, value in binds.items()})
+
+
+class Case(unittest.TestCase):
+    """A virtadmd whose notifications come to self.watch, those about clients of its admin socket
+    left out: the tests themselves are such clients."""
+
+    CLIENTS_ONLY = ("clientConnect", "clientDisconnect")
+
+    def start(self, server="", enable=BITS, interval=0, upstream=False, sinks="", extra="", **how):
+        self.place = harness.Place()
+        self.addCleanup(self.place.close)
+        self.receiver = Receiver(self.place)
+        self.snmpd = harness.Snmpd(
+            self.place, f"trap2sink udp:127.0.0.1:{self.receiver.port} public\n{sinks}")
+        self.libvirtd = harness.Libvirtd(self.place) if upstream else None
+        self.daemon = harness.Virtadmd(
+            self.place, self.libvirtd, self.snmpd, server=server, extra=f"""\
+[notify]
+enable = {";".join(enable)}
+min_interval = {interval}
+{extra}""", **how)
+        self.session = ber.Session(self.snmpd.port, timeout=harness.PATIENCE)
+        self.addCleanup(self.session.close)
+        self.watch = self.look()
+
+    def look(self, wanted=lambda told: True):
+        """A watch of its own, for one kind of notification beside others."""
+        return Watch(self.receiver, lambda told: told.index[:1] != (1,) and wanted(told))
+
+    def get(self, *oids):
+        status, _, binds = self.session.get(*oids)
+        self.assertEqual(status, 0)
+        return [value_of(tag, body) if tag < 0x80 else None for _, tag, body in binds]
+
+    def get1(self, name, *index):
+        return self.get(harness.oid(name, *index))[0]
+
+    def set(self, *binds):
+        self.assertEqual(self.session.set_all(binds), (0, 0),
+                         lambda: self.get1("lvaConfigLastError"))
+
+    def counters(self):
+        """(lvaNotifySent, lvaNotifySuppressed)"""
+        return tuple(self.get(harness.oid("lvaNotifySent"), harness.oid("lvaNotifySuppressed")))
+
+    def settle(self):
+        """What was sent has come, all of it and each once, and nobody has overlooked any."""
+        def all_is_there():
+            sent, there = self.counters()[0], len(self.receiver.told())
+            return sent == there and self.counters()[0] == sent
+        harness.wait_for(all_is_there, lambda: f"{self.counters()[0]} notifications; "
+                         f"{len(self.receiver.told())} came")
+        self.watch.nothing()
+
+    def agree(self, told):
+        """It says what a GET says."""
+        for name, value in told.values.items():
+            index = told.index[:OBJECTS[name][1]]
+            self.assertEqual(self.get1(name, *index), value, name)
+
+    def connect(self, path=None):
+        client = harness.Raw(path or self.daemon.socket, harness.Raw.REMOTE)
+        self.addCleanup(client.sock.close)
+        return client
+
+    def crowd(self, number, server=2):
+        """So many clients, when the daemon knows of all."""
+        before = self.get1("lvaServerClientsCurrent", server)
+        clients = [self.connect() for _ in range(number)]
+        self.wait_for_clients(before + number, server)
+        return clients
+
+    def wait_for_clients(self, number, server=2):
+        harness.wait_for(lambda: self.get1("lvaServerClientsCurrent", server) == number,
+                         f"{number} clients")
