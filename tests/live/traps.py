@@ -80,14 +80,14 @@ class Told(NamedTuple):
         return f"{self.name}{list(self.index)} {values}"
 
 
-def value_of(tag, body):
+def value_of(tag, body, errors="strict"):
     if tag == 2:
         return int.from_bytes(body, "big", signed=True)
     if tag in (0x41, 0x42, 0x43, 0x46):
         return int.from_bytes(body, "big")
     if tag == 6:
         return ".".join(map(str, ber.decode_oid(body)))
-    return body.decode()
+    return body.decode(errors=errors)
 
 
 def varbinds(body):
@@ -417,6 +417,14 @@ min_interval = {interval}
         self.session = ber.Session(self.snmpd.port, timeout=harness.PATIENCE)
         self.addCleanup(self.session.close)
         self.watch = self.look()
+        self.forgotten = 0
+
+    def restart(self):
+        """It counts anew."""
+        self.assertEqual(self.daemon.stop(), 0)
+        self.forgotten = len(self.receiver.told())
+        self.watch.skip()
+        self.daemon.start()
 
     def look(self, wanted=lambda told: True):
         """A watch of its own, for one kind of notification beside others."""
@@ -425,7 +433,8 @@ min_interval = {interval}
     def get(self, *oids):
         status, _, binds = self.session.get(*oids)
         self.assertEqual(status, 0)
-        return [value_of(tag, body) if tag < 0x80 else None for _, tag, body in binds]
+        return [value_of(tag, body, "surrogateescape") if tag < 0x80 else None
+                for _, tag, body in binds]
 
     def get1(self, name, *index):
         return self.get(harness.oid(name, *index))[0]
@@ -438,13 +447,16 @@ min_interval = {interval}
         """(lvaNotifySent, lvaNotifySuppressed)"""
         return tuple(self.get(harness.oid("lvaNotifySent"), harness.oid("lvaNotifySuppressed")))
 
+    def came(self):
+        return len(self.receiver.told()) - self.forgotten
+
     def settle(self):
         """What was sent has come, all of it and each once, and nobody has overlooked any."""
         def all_is_there():
-            sent, there = self.counters()[0], len(self.receiver.told())
-            return sent == there and self.counters()[0] == sent
+            sent = self.counters()[0]
+            return sent == self.came() == self.counters()[0]
         harness.wait_for(all_is_there, lambda: f"{self.counters()[0]} notifications; "
-                         f"{len(self.receiver.told())} came")
+                         f"{self.came()} came")
         self.watch.nothing()
 
     def agree(self, told):
