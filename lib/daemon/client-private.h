@@ -59,6 +59,8 @@ typedef struct {
 /** vadm_client_new: over @stream, a reference of which is taken. Nothing is read yet. Main
  * thread, like all here. */
 VadmClient *vadm_client_new(VadmServer *server, GIOStream *stream, const VadmClientInit *init);
+/** vadm_client_fill_row_locked: vadm_client_fill_row() under the server's lock. Any thread. */
+void vadm_client_fill_row_locked(VadmClient *client, VadmClientRow *row);
 /** vadm_client_start: begins to read; the server has it in its tree. */
 void vadm_client_start(VadmClient *client);
 /** vadm_client_is_long_connected: for so long that a name service that works would have given the

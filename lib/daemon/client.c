@@ -133,7 +133,7 @@ vadm_client_seconds_since(gint64 then)
 }
 
 void
-vadm_client_fill_row(VadmClient *client, VadmClientRow *row)
+vadm_client_fill_row_locked(VadmClient *client, VadmClientRow *row)
 {
     *row = (VadmClientRow){
         .server = vadm_server_get_index(client->server),
@@ -146,10 +146,16 @@ vadm_client_fill_row(VadmClient *client, VadmClientRow *row)
         .requests_in_flight = atomic_load(&client->in_flight),
         .idle_time = vadm_client_seconds_since(atomic_load(&client->last_activity)),
         .age = vadm_client_seconds_since(client->connected_at),
+        .identity = vadm_identity_ref(client->identity),
+        .authenticated = client->authenticated,
     };
+}
+
+void
+vadm_client_fill_row(VadmClient *client, VadmClientRow *row)
+{
     VADM_LOCK_SCOPE(&client->server->lock);
-    row->identity = vadm_identity_ref(client->identity);
-    row->authenticated = client->authenticated;
+    vadm_client_fill_row_locked(client, row);
 }
 
 static gboolean

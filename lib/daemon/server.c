@@ -47,17 +47,35 @@ vadm_server_get_config(const VadmServer *server)
 
 /* Limits and accepting */
 
-/* Under lock: after each change of a number of clients or a limit. */
-static void
+/* Which of the limits' states are others than before. */
+typedef struct {
+    gboolean clients, unauth;
+} VadmLimitsChanged;
+
+/* Under lock: after each change of a number of clients or a limit. Telling is a step of its own,
+ * since the states are part of the rows that other events of the same moment bring along. */
+static VadmLimitsChanged
 vadm_server_update_limits(VadmServer *server)
 {
     const VadmServerLimits *limits = &server->limits;
     guint32 clients = (guint32)g_tree_nnodes(server->clients);
+    VadmLimitsChanged changed;
 
-    vadm_limit_update(&server->clients_limit, clients, limits->clients_max,
-                      limits->clients_high_percent, VADM_LIMIT_ZERO_IS_FULL);
-    vadm_limit_update(&server->unauth_limit, server->unauth, limits->clients_unauth_max, 0,
-                      VADM_LIMIT_ZERO_IS_NONE);
+    changed.clients = vadm_limit_update(&server->clients_limit, clients, limits->clients_max,
+                                        limits->clients_high_percent, VADM_LIMIT_ZERO_IS_FULL);
+    changed.unauth = vadm_limit_update(&server->unauth_limit, server->unauth,
+                                       limits->clients_unauth_max, 0, VADM_LIMIT_ZERO_IS_NONE);
+    return changed;
+}
+
+/* Under lock, in the same hold as the update. */
+static void
+vadm_server_tell_limits(VadmServer *server, VadmLimitsChanged changed)
+{
+    if (changed.clients)
+        vadm_server_tell(server, VADM_EVENT_CLIENT_LIMIT, NULL);
+    if (changed.unauth)
+        vadm_server_tell(server, VADM_EVENT_UNAUTH_LIMIT, NULL);
 }
 
 static gboolean
@@ -96,8 +114,8 @@ vadm_server_set_limits(VadmServer *server, const VadmServerLimits *limits)
 {
     vadm_mutex_lock(&server->lock);
     server->limits = *limits;
-    vadm_server_update_limits(server);
     atomic_store(&server->requests_max, limits->client_requests_max);
+    vadm_server_tell_limits(server, vadm_server_update_limits(server));
     vadm_mutex_unlock(&server->lock);
     vadm_mailbox_post(vadm_daemon_get_mailbox(server->daemon), vadm_server_limits_changed, server,
                       NULL);
@@ -153,37 +171,74 @@ vadm_server_next_id(VadmServer *server)
     return ++server->last_id;
 }
 
-static void
-vadm_server_refuse(VadmServer *server, const VadmIdentity *identity)
-{
-    VADM_WARN("operation forbidden: Disallowing client %u with uid %u", identity->pid,
-              identity->uid);
-    VADM_LOCK_SCOPE(&server->lock);
-    server->auth_failures++;
-}
-
-/* The low 32 bits of the id; an id whose bits are 0, or in use by a client from 2^32 ids ago,
- * gets the next free number. Main thread, which alone inserts. */
+/* Under lock: the low 32 bits of the id; an id whose bits are 0, or in use by a client from 2^32
+ * ids ago, gets the next free number. */
 static guint32
-vadm_server_free_index(VadmServer *server, guint64 id)
+vadm_server_free_index_locked(VadmServer *server, guint64 id)
 {
     guint32 index = (guint32)id;
 
-    VADM_LOCK_SCOPE(&server->lock);
     while (index == 0 || g_tree_lookup(server->clients, GUINT_TO_POINTER(index)))
         index++;
     return index;
 }
 
+/* Stays free until it is used: by the main thread, which alone inserts. */
+static guint32
+vadm_server_free_index(VadmServer *server, guint64 id)
+{
+    VADM_LOCK_SCOPE(&server->lock);
+    return vadm_server_free_index_locked(server, id);
+}
+
+/* The event has the row that the client would have got. */
+static void
+vadm_server_refuse(VadmServer *server, const VadmListenConfig *listen, guint64 id,
+                   VadmIdentity *identity)
+{
+    VadmClientRow row = {
+        .server = server->config->index,
+        .id = id,
+        .transport = listen->transport,
+        .connected_since = g_get_real_time(),
+        .readonly = listen->readonly,
+        .identity = identity,
+    };
+
+    VADM_WARN("operation forbidden: Disallowing client %u with uid %u", identity->pid,
+              identity->uid);
+    VADM_LOCK_SCOPE(&server->lock);
+    row.index = vadm_server_free_index_locked(server, id);
+    server->auth_failures++;
+    vadm_server_tell(server, VADM_EVENT_AUTH_FAILURE, &row);
+}
+
+void
+vadm_server_note_auth_failure(VadmServer *server, VadmClient *client)
+{
+    g_autoptr(VadmIdentity) identity = vadm_client_get_identity(client);
+    g_autofree char *peer = vadm_identity_peer(identity, client->transport);
+
+    VADM_WARN("Client %" G_GUINT64_FORMAT " of server '%s' failed to authenticate: %s", client->id,
+              server->config->name, peer);
+    VADM_LOCK_SCOPE(&server->lock);
+    server->auth_failures++;
+    vadm_server_tell_client(server, VADM_EVENT_AUTH_FAILURE, client);
+}
+
 static void
 vadm_server_insert(VadmServer *server, VadmClient *client)
 {
+    VadmLimitsChanged changed;
+
     VADM_LOCK_SCOPE(&server->lock);
     g_tree_insert(server->clients, GUINT_TO_POINTER(client->index), vadm_client_ref(client));
     server->accepted++;
     if (!client->authenticated)
         server->unauth++;
-    vadm_server_update_limits(server);
+    changed = vadm_server_update_limits(server);
+    vadm_server_tell_client(server, VADM_EVENT_CLIENT_CONNECTED, client);
+    vadm_server_tell_limits(server, changed);
 }
 
 static GIOStream *
@@ -266,7 +321,7 @@ vadm_server_accepted(VadmService *service, int fd, gpointer user)
     g_autoptr(GError) error = NULL;
 
     if (!vadm_server_may_enter(server, identity)) {
-        vadm_server_refuse(server, identity);
+        vadm_server_refuse(server, vadm_service_get_config(service), id, identity);
         close(fd);
         return;
     }
@@ -282,12 +337,16 @@ vadm_server_accepted(VadmService *service, int fd, gpointer user)
 void
 vadm_server_remove_client(VadmServer *server, VadmClient *client)
 {
+    VadmLimitsChanged changed;
+
     vadm_mutex_lock(&server->lock);
     if (!client->authenticated)
         server->unauth--;
     /* gives up the tree's reference; the caller has one */
     g_tree_remove(server->clients, GUINT_TO_POINTER(client->index));
-    vadm_server_update_limits(server);
+    changed = vadm_server_update_limits(server);
+    vadm_server_tell_client(server, VADM_EVENT_CLIENT_DISCONNECTED, client);
+    vadm_server_tell_limits(server, changed);
     vadm_mutex_unlock(&server->lock);
     vadm_server_update_accepting(server);
     for (guint i = 0; i < server->services->len; i++)
@@ -301,7 +360,7 @@ vadm_server_set_authenticated(VadmServer *server, VadmClient *client)
     if (!client->authenticated && !vadm_client_is_closed(client))
         server->unauth--;
     client->authenticated = TRUE;
-    vadm_server_update_limits(server);
+    vadm_server_tell_limits(server, vadm_server_update_limits(server));
     vadm_mutex_unlock(&server->lock);
     vadm_server_update_accepting(server);
 }
@@ -409,90 +468,16 @@ vadm_server_preset_id(VadmServer *server, guint64 last_id)
     server->last_id = last_id;
 }
 
-/* Rows */
-
-static void
-vadm_server_fill_clients(VadmServer *server, VadmServerRow *row)
-{
-    VADM_LOCK_SCOPE(&server->lock);
-    row->clients_current = (guint32)g_tree_nnodes(server->clients);
-    row->clients_unauth_current = server->unauth;
-    row->clients_state = server->clients_limit.state;
-    row->clients_unauth_state = server->unauth_limit.state;
-    row->clients_accepted = server->accepted;
-    row->clients_full_events = server->clients_limit.full_events;
-    row->auth_failures = server->auth_failures;
-    row->client_requests_delayed = atomic_load(&server->requests_delayed);
-}
-
-static void
-vadm_server_fill_jobs(VadmServer *server, VadmServerRow *row)
-{
-    VadmPoolStats stats;
-
-    vadm_pool_get_stats(server->pool, &stats);
-    row->workers_current = stats.current;
-    row->workers_free = stats.free;
-    row->job_queue_depth = stats.queue_depth;
-    row->jobs_done = stats.done;
-    row->jobs_failed = stats.failed;
-    row->job_wait_time = stats.wait_time;
-    row->job_run_time = stats.run_time;
-}
-
-void
-vadm_server_fill_row(VadmServer *server, const VadmServerConfig *config, VadmServerRow *row)
-{
-    const VadmServerLimits *limits = &config->limits;
-
-    *row = (VadmServerRow){
-        .index = config->index,
-        .name = config->name,
-        .workers_min = limits->workers_min,
-        .workers_max = limits->workers_max,
-        .workers_priority = limits->workers_priority,
-        .clients_max = limits->clients_max,
-        .clients_unauth_max = limits->clients_unauth_max,
-        .clients_high_percent = limits->clients_high_percent,
-        .client_requests_max = limits->client_requests_max,
-        .upstream_state = (VadmUpstreamState)atomic_load(&server->upstream_state),
-    };
-    vadm_server_fill_clients(server, row);
-    vadm_server_fill_jobs(server, row);
-}
-
-guint32
-vadm_server_count_services(const VadmServer *server)
-{
-    return server->services->len;
-}
-
-gboolean
-vadm_server_fill_service(VadmServer *server, guint32 index, VadmServiceRow *row)
-{
-    const VadmListenConfig *listen;
-    VadmService *service;
-
-    if (index < 1 || index > server->services->len)
-        return FALSE;
-    service = g_ptr_array_index(server->services, index - 1);
-    listen = vadm_service_get_config(service);
-    *row = (VadmServiceRow){
-        .server = server->config->index,
-        .index = index,
-        .transport = listen->transport,
-        .listen = listen->text,
-        .readonly = listen->readonly,
-        .auth = listen->auth,
-        .accepting = vadm_service_is_accepting(service),
-    };
-    return TRUE;
-}
-
 void
 vadm_server_set_upstream_state(VadmServer *server, VadmUpstreamState state)
 {
-    atomic_store(&server->upstream_state, (int)state);
+    VadmUpstreamState before;
+
+    VADM_LOCK_SCOPE(&server->lock);
+    before = server->upstream_state;
+    server->upstream_state = state;
+    if (before != state && (before != VADM_UPSTREAM_NONE || state != VADM_UPSTREAM_UP))
+        vadm_server_tell(server, VADM_EVENT_UPSTREAM, NULL);
 }
 
 /* Life */
@@ -557,11 +542,13 @@ vadm_server_new(VadmDaemon *daemon, const VadmServerConfig *config, GMainContext
     vadm_cond_init(&server->named);
     vadm_limit_init(&server->clients_limit);
     vadm_limit_init(&server->unauth_limit);
+    /* Not told: nobody can listen yet, and who comes later reads the states first. */
     vadm_server_update_limits(server);
     atomic_init(&server->requests_max, limits->client_requests_max);
     atomic_init(&server->requests_delayed, 0);
-    atomic_init(&server->upstream_state, VADM_UPSTREAM_NONE);
+    server->upstream_state = VADM_UPSTREAM_NONE;
     vadm_server_add_services(server, context);
+    server->watch = vadm_worker_watch_new(server, context);
     return server;
 }
 
@@ -579,6 +566,7 @@ vadm_server_free(VadmServer *server)
     g_ptr_array_unref(server->services);
     if (server->program)
         server->program->class->free(server->program);
+    vadm_worker_watch_free(server->watch);
     if (server->stopped_pool)
         vadm_pool_free(server->pool);
     g_tree_unref(server->clients);

@@ -45,7 +45,8 @@ VadmClient *vadm_server_lookup_client(VadmServer *server, guint64 id);
 GPtrArray *vadm_server_list_clients(VadmServer *server);
 guint32 vadm_server_count_clients(VadmServer *server);
 
-/** vadm_server_set_upstream_state: main thread (the relay). */
+/** vadm_server_set_upstream_state: main thread (the relay). Told as an event, but for the first one
+ * when it is up. */
 void vadm_server_set_upstream_state(VadmServer *server, VadmUpstreamState state);
 
 /** vadm_server_set_limits: puts new client limits in force: limit states are computed at once,
