@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 SERVER_TESTS = \
 	tests/unit/test-client \
+	tests/unit/test-events \
 	tests/unit/test-limit \
 	tests/unit/test-resolver \
 	tests/unit/test-server \
@@ -13,6 +14,10 @@ TESTS += $(SERVER_TESTS)
 tests_unit_test_client_SOURCES = tests/unit/test-client.c $(SERVER_FIXTURE)
 tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_LDADD = $(SERVER_TEST_LIBS)
+
+tests_unit_test_events_SOURCES = tests/unit/test-events.c tests/unit/events-fixture.h $(SERVER_FIXTURE)
+tests_unit_test_events_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_events_LDADD = $(SERVER_TEST_LIBS)
 
 tests_unit_test_limit_SOURCES = tests/unit/test-limit.c
 tests_unit_test_limit_CFLAGS = $(UNIT_CFLAGS)
