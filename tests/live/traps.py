@@ -14,7 +14,7 @@ from typing import NamedTuple
 import ber
 import harness
 
-TYPES = {"INTEGER": 2, "OCTET_STR": 4, "OBJECT_ID": 6, "COUNTER": 0x41, "GAUGE": 0x42,
+TYPES = {"INTEGER": 2, "OCTET_STR": 4, "COUNTER32": 0x41, "GAUGE": 0x42,
          "UNSIGNED": 0x42, "COUNTER64": 0x46}
 UP_TIME, TRAP_OID = "1.3.6.1.2.1.1.3.0", "1.3.6.1.6.3.1.1.4.1.0"
 TRAP_V1, INFORM, TRAP_V2, RESPONSE = 0xa4, 0xa6, 0xa7, 0xa2
@@ -219,14 +219,14 @@ class Watch:
                 return told
 
     def expect(self, name, *index, timeout=None, **values):
-        """The next one: what it is, of which row, and some of its values, by their names without
-        the prefix that all in a table have."""
+        """The next one: what it is, of which row (or of any client of that server), and some of
+        its values, by their names without the prefix that all have."""
         with_name = f"{name}{list(index)} {values}"
         try:
             told = self.next(timeout)
         except AssertionError:
             raise AssertionError(f"waited in vain for {with_name}") from None
-        assert (told.name, told.index) == (name, index), f"{told}, not {with_name}"
+        assert (told.name, told.index[:len(index)]) == (name, index), f"{told}, not {with_name}"
         for key, value in values.items():
             found = told.values["lva" + key]
             assert found == value, f"{told}: {key} is not {value!r}"
@@ -330,7 +330,7 @@ traphandle default /bin/sh {handler} {self.handled_path}
 """)
         dirs = [os.path.join(harness.BUILD, "mib")] + mib_dirs(place)
         self.process = place.spawn("trapd", [
-            harness.tool("snmptrapd"), "-f", "-C", "-c", conf, "-n", "-t", "-M", ":".join(dirs),
+            harness.tool("snmptrapd"), "-f", "-C", "-c", conf, "-n", "-t", "-OU", "-M", ":".join(dirs),
             "-m", "SNMPv2-MIB:LIBVIRT-ADMIN-MIB", "-Lf", self.log_path,
             f"udp:127.0.0.1:{self.port}"],
             {"SNMPCONFPATH": self.dir, "SNMP_PERSISTENT_DIR": self.dir,
@@ -393,6 +393,16 @@ trapsess -Ci {user} {to}
         assert not unknown, f"unknown to the MIB: {unknown}"
         return Handled(name, community and community.strip('"'), {
             key.partition("::")[2]: value for key, value in binds.items()})
+
+
+def connect(path):
+    """A client, as soon as the daemon's backlog has room."""
+    def attempt():
+        try:
+            return harness.Raw(path, harness.Raw.REMOTE)
+        except BlockingIOError:
+            return None
+    return harness.wait_for(attempt, "room in the backlog")
 
 
 class Case(unittest.TestCase):
@@ -466,7 +476,7 @@ min_interval = {interval}
             self.assertEqual(self.get1(name, *index), value, name)
 
     def connect(self, path=None):
-        client = harness.Raw(path or self.daemon.socket, harness.Raw.REMOTE)
+        client = connect(path or self.daemon.socket)
         self.addCleanup(client.sock.close)
         return client
 
