@@ -284,10 +284,11 @@ vadm_snmp_publish_state(VadmSnmpThread *thread)
 {
     gboolean connected = thread->session_fd >= 0 && !thread->refused;
 
+    /* a session may have ended and the next one begun in one turn */
+    vadm_notify_set_connected(thread->notify, connected);
     if (connected == atomic_load(&thread->connected))
         return;
     atomic_store(&thread->connected, connected);
-    vadm_notify_set_connected(thread->notify, connected);
     if (!connected) {
         VADM_WARN("lost the master agent at %s; trying again every %u s", thread->master,
                   thread->retry_interval);

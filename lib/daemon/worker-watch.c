@@ -120,6 +120,12 @@ vadm_worker_watch_new(VadmServer *server, GMainContext *context)
     return watch;
 }
 
+gint64
+vadm_worker_watch_due(const VadmWorkerWatch *watch)
+{
+    return g_source_get_ready_time(watch->source);
+}
+
 void
 vadm_worker_watch_free(VadmWorkerWatch *watch)
 {

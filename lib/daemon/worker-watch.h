@@ -25,6 +25,9 @@ VadmWorkerWatch *vadm_worker_watch_new(VadmServer *server, GMainContext *context
  * closed: else the pool may still call. */
 void vadm_worker_watch_free(VadmWorkerWatch *watch);
 
+/** vadm_worker_watch_due: for tests: when it will look, monotonic time; -1: it does not. */
+gint64 vadm_worker_watch_due(const VadmWorkerWatch *watch);
+
 /**
  * vadm_worker_watch_judge:
  * @exhausted: whether the alarm is raised

@@ -5,7 +5,8 @@ SERVER_TESTS = \
 	tests/unit/test-limit \
 	tests/unit/test-resolver \
 	tests/unit/test-server \
-	tests/unit/test-service
+	tests/unit/test-service \
+	tests/unit/test-workers
 SERVER_FIXTURE = tests/unit/daemon-fixture.c tests/unit/daemon-fixture.h
 SERVER_TEST_LIBS = libvadm-daemon.la $(CHECK_LIBS) $(GLIB_LIBS)
 check_PROGRAMS += $(SERVER_TESTS)
@@ -34,3 +35,7 @@ tests_unit_test_server_LDADD = $(SERVER_TEST_LIBS)
 tests_unit_test_service_SOURCES = tests/unit/test-service.c $(SERVER_FIXTURE)
 tests_unit_test_service_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_service_LDADD = $(SERVER_TEST_LIBS)
+
+tests_unit_test_workers_SOURCES = tests/unit/test-workers.c tests/unit/events-fixture.h $(SERVER_FIXTURE)
+tests_unit_test_workers_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_workers_LDADD = $(SERVER_TEST_LIBS)

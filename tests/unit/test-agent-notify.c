@@ -660,7 +660,6 @@ START_TEST(test_threads)
     ck_assert(!g_str_has_suffix(sent->str, "lvaClientsFull 300 0/0"));
     stats = vadm_settings_get_notify_stats(settings);
     ck_assert_uint_ge(stats.sent + stats.suppressed, teller.told);
-    ck_assert_uint_gt(stats.sent, 0);
     vadm_mutex_clear(&teller.lock);
 }
 END_TEST
