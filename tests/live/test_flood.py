@@ -3,6 +3,7 @@
 stopped."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -84,6 +85,19 @@ class Flood(unittest.TestCase):
 
     def test_longer_than_the_session(self):
         self.flood(max(4 * SCALE, 3))
+
+    def test_the_end_while_the_master_is_stopped(self):
+        """What is not sent then never will be; nobody waits for it."""
+        daemon = harness.Virtadmd(self.place, None, self.snmpd, server="max_anonymous_clients = 0")
+        self.snmpd.set((oid("lvaNotifyEnable"), "x", "FFC0"))
+        crowd = [self.place.enter_context(harness.Raw(daemon.socket)) for _ in range(500)]
+        harness.wait_for(lambda: len(self.receiver.raw) >= 500, "them to come")
+        self.snmpd.process.kill(signal.SIGSTOP)
+        for client in crowd[:250]:
+            client.sock.close()
+        began = time.monotonic()
+        self.assertEqual(daemon.stop(), 0)
+        self.assertLess(time.monotonic() - began, 8)
 
     def flood(self, seconds):
         """seconds: for which the master is stopped, and the burst's time besides."""

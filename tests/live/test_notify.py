@@ -151,10 +151,19 @@ class Clients(traps.Case):
         self.assertEqual(self.counters()[1], 0)
 
     def test_shutdown(self):
-        self.start(enable=self.CLIENTS_ONLY)
-        _, told = self.come()
+        """More than fit into what is sent at a time."""
+        self.start("max_anonymous_clients = 0", enable=self.CLIENTS_ONLY)
+        for _ in range(300):
+            self.connect()
+        harness.wait_for(lambda: len(self.watch.unread()) == 300, "300 clients")
+        came = {told.index: told for told in self.watch.unread()}
+        self.watch.skip()
         self.assertEqual(self.daemon.stop(), 0)
-        self.gone(told, SHUTDOWN)
+        for _ in range(300):
+            told = self.watch.next()
+            self.assertEqual(told.name, "lvaClientDisconnected")
+            self.assertEqual(told.values, {**came.pop(told.index).values,
+                                           "lvaClientDisconnectReason": SHUTDOWN})
         self.watch.nothing()
 
     def test_each_in_order(self):
@@ -317,6 +326,51 @@ class Refused(traps.Case):
         uid, pid, octets = map(int, done.stdout.split())
         self.assertEqual(octets, 0)
         return uid, pid
+
+
+class Unauthenticated(traps.Case):
+    """Clients that have to say who they are, by SASL."""
+
+    def test_silent_clients(self):
+        """T = 2: cleared at 1."""
+        self.start(self.SASL_LISTEN + "max_clients = 10\nmax_anonymous_clients = 2",
+                   enable=("unauthLimit", "clientLimit"))
+        row = {"DaemonName": "virtadmd", "ServerName": "libvirtd", "ServerClientsUnauthMax": 2}
+        first = self.connect()
+        self.wait_for_clients(1)
+        self.settle()
+        second = self.connect()
+        self.agree(self.watch.expect("lvaUnauthFull", 2, ServerClientsUnauthCurrent=2, **row))
+        self.assertEqual(traps.Sasl.log_in(first, traps.Sasl.PASSWORD)[5], 0)
+        self.agree(self.watch.expect("lvaUnauthNormal", 2, ServerClientsUnauthCurrent=1, **row))
+        third = self.connect()
+        self.agree(self.watch.expect("lvaUnauthFull", 2, ServerClientsUnauthCurrent=2, **row))
+        for client in second, third:
+            client.sock.close()
+        self.watch.expect("lvaUnauthNormal", 2, ServerClientsUnauthCurrent=1, **row)
+        self.wait_for_clients(1)
+        self.settle()
+        self.assertEqual(self.counters(), (4, 0))
+
+    def test_wrong_password(self):
+        self.start(self.SASL_LISTEN, enable=("authFailure", *self.CLIENTS_ONLY))
+        for failures in 1, 2:
+            client = self.connect()
+            came = self.watch.expect("lvaClientConnected", 2)
+            reply = traps.Sasl.log_in(client, "wrong-words")
+            self.assertTrue(reply is None or reply[5] == 1)
+            self.watch.expect("lvaClientAuthFailure", *came.index, DaemonName="virtadmd",
+                              ServerName="libvirtd", ClientTransport=1,
+                              ClientPeer=came.values["lvaClientPeer"],
+                              ServerAuthFailures=failures)
+            self.assertEqual(self.get1("lvaServerAuthFailures", 2), failures)
+            client.sock.close()
+            self.watch.expect("lvaClientDisconnected", *came.index,
+                              ClientDisconnectReason=AUTH_FAILURE)
+        client = self.connect()
+        self.watch.expect("lvaClientConnected", 2)
+        self.assertEqual(traps.Sasl.log_in(client, traps.Sasl.PASSWORD)[5], 0)
+        self.settle()
 
 
 class Receivers(traps.Case):

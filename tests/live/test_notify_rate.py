@@ -119,6 +119,20 @@ class Flapping(traps.Case):
         self.assertGreater(self.check_pace(self.watch, time.monotonic() - began), 1)
         self.assertGreater(self.counters()[1], 10)
 
+    def test_failures_to_authenticate(self):
+        """The first at once, of those behind it within the interval the last."""
+        self.start(self.SASL_LISTEN, interval=INTERVAL, enable=("authFailure",))
+        for _ in range(10):
+            client = self.connect()
+            traps.Sasl.log_in(client, "wrong-words")
+            client.sock.close()
+        first = self.watch.expect("lvaClientAuthFailure", 2, ServerAuthFailures=1)
+        last = self.watch.expect("lvaClientAuthFailure", 2, ServerAuthFailures=10)
+        self.assertEqual(last.index[1] - first.index[1], 9)
+        self.assertGreater(last.at - first.at, INTERVAL - JITTER)
+        self.settle()
+        self.assertEqual(self.counters(), (2, 9))
+
     def test_servers_do_not_wait_for_each_other(self):
         self.start(NO_ANONYMOUS + "max_clients = 1\nclients_high_percent = 0", interval=INTERVAL,
                    enable=("clientLimit", "clientHigh"), extra=f"""\
@@ -224,6 +238,8 @@ class Enabled(traps.Case):
 class Reconnect(traps.Case):
     """The master dies and comes back; the receiver is always there."""
 
+    ALL_BAD = ("lvaClientsFull", "lvaUnauthFull", "lvaUpstreamDown")
+
     def away(self):
         self.snmpd.process.kill(signal.SIGKILL)
         self.snmpd.process.wait()
@@ -250,24 +266,37 @@ class Reconnect(traps.Case):
         self.settle()
 
     def start_with_all_bad(self):
-        self.start(NO_ANONYMOUS + "max_clients = 2\nclients_high_percent = 0", interval=INTERVAL,
+        """Full, one of two clients unauthenticated, which is as many as may be, upstream down."""
+        self.start(self.SASL_LISTEN + "max_clients = 2\nmax_anonymous_clients = 1\n"
+                   "clients_high_percent = 0", interval=INTERVAL,
                    enable=("clientLimit", "unauthLimit", "clientHigh", "workers", "config",
                            "daemon", "authFailure", "upstream"))
-        crowd = self.crowd(2)
-        self.assertEqual(crowd[0].call(1, harness.open_payload())[5], 1)
-        self.only("lvaClientsFull", "lvaUpstreamDown")
+        known = self.connect()
+        self.assertEqual(traps.Sasl.log_in(known, traps.Sasl.PASSWORD)[5], 0)
+        self.assertEqual(known.call(1, harness.open_payload())[5], 1)
+        crowd = [known, self.connect()]
+        harness.wait_for(lambda: {told.name for told in self.watch.unread()} >= set(self.ALL_BAD),
+                         "all to be bad")
+        self.wait_for_the_interval()
         return crowd
+
+    def wait_for_the_interval(self):
+        """What is told next is told at once."""
+        time.sleep(1.1 * INTERVAL)
+        self.watch.skip()
 
     def test_what_holds_is_raised_again(self):
         crowd = self.start_with_all_bad()
         for _ in range(2):
             self.away()
             self.back()
-            self.only("lvaClientsFull", "lvaUpstreamDown")
+            self.only(*self.ALL_BAD)
+        self.wait_for_the_interval()
         for client in crowd:
             client.sock.close()
-        told = self.only("lvaClientsNormal", agree=False)[0]
-        self.assertLess(told.values["lvaServerClientsCurrent"], 2)
+        told = self.only("lvaClientsNormal", "lvaUnauthNormal", agree=False)
+        self.assertEqual({one.values["lvaServerClientsCurrent"] for one in told
+                          if one.name == "lvaClientsNormal"}, {1})
         self.nothing_more()
 
     def test_what_cleared_meanwhile(self):
@@ -281,8 +310,8 @@ class Reconnect(traps.Case):
             self.assertEqual(self.daemon.virt_admin("server-clients-set", "libvirtd",
                                                     "--max-clients", number)[0], 0)
         self.back()
-        self.only("lvaClientsNormal", "lvaUpstreamDown", "lvaConfigChanged")
-        self.assertGreaterEqual(self.counters()[1], suppressed + 3)
+        self.only("lvaClientsNormal", "lvaUnauthNormal", "lvaUpstreamDown", "lvaConfigChanged")
+        self.assertGreaterEqual(self.counters()[1], suppressed + 4)
         self.away()
         self.back()
         self.only("lvaUpstreamDown")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import socket
+import struct
 import threading
 import time
 import unittest
@@ -405,15 +406,48 @@ def connect(path):
     return harness.wait_for(attempt, "room in the backlog")
 
 
+class Sasl:
+    """A user and a password that virtadmd knows, in a database of its own; and a client of the
+    mechanism PLAIN (RFC 4616), which needs no library."""
+
+    USER, REALM, PASSWORD = "fred", "example", "right-words"
+    SASL_INIT, SASL_START = 67, 68
+
+    def __init__(self, place):
+        folder = place.path("sasl")
+        os.makedirs(folder, exist_ok=True)
+        database = os.path.join(folder, "sasldb2")
+        place.write("sasl/virtadmd.conf", "mech_list: PLAIN\npwcheck_method: auxprop\n"
+                    f"auxprop_plugin: sasldb\nsasldb_path: {database}\n")
+        status, _, err = harness.run(harness.tool("saslpasswd2"), "-c", "-p", "-f", database,
+                                     "-u", self.REALM, self.USER, stdin=self.PASSWORD)
+        assert status == 0, err
+        self.env = {"SASL_CONF_PATH": folder}
+
+    @classmethod
+    def log_in(cls, client, password):
+        """The answer, or None when the connection ends."""
+        said = f"\0{cls.USER}@{cls.REALM}\0{password}".encode()
+        data = b"".join(struct.pack(">i", octet) for octet in said)  # an array of char in XDR
+        assert client.call(cls.SASL_INIT)[5] == 0
+        return client.call(cls.SASL_START, harness.xdr_string("PLAIN") + struct.pack(
+            ">iI", 0, len(said)) + data)
+
+
 class Case(unittest.TestCase):
     """A virtadmd whose notifications come to self.watch, those about clients of its admin socket
     left out: the tests themselves are such clients."""
 
     CLIENTS_ONLY = ("clientConnect", "clientDisconnect")
 
+    # one that a client can use before it has said who it is
+    SASL_LISTEN = "listen = unix+sasl:libvirt-sock\n"
+
     def start(self, server="", enable=BITS, interval=0, upstream=False, sinks="", extra="", **how):
         self.place = harness.Place()
         self.addCleanup(self.place.close)
+        if self.SASL_LISTEN in server:
+            how["env"] = Sasl(self.place).env
         self.receiver = Receiver(self.place)
         self.snmpd = harness.Snmpd(
             self.place, f"trap2sink udp:127.0.0.1:{self.receiver.port} public\n{sinks}")
