@@ -3,6 +3,8 @@
  * The keys of the configuration file: one table, and how each kind of value is read and written.
  * A key is added here, in the struct and its default (config.c), and in docs/configuration.md.
  */
+#include <config.h> /* HAVE_SASL */
+
 #include <grp.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,6 +84,7 @@ static const VadmConfigKey keys[] = {
     LIMIT("prio_workers", workers_priority, 0, VADM_WORKERS_BOUND, WORKERS_PRIORITY),
     SERVER("keepalive_interval", VADM_KEY_INTERVAL, keepalive_interval, 1, 86400),
     SERVER("keepalive_count", VADM_KEY_UINT, keepalive_count, 0, 1000),
+    SERVER("sasl_allowed_username_list", VADM_KEY_PATTERNS, sasl_allowed_usernames, 0, 0),
     UNAVAILABLE("ca_file"),
     UNAVAILABLE("cert_file"),
     UNAVAILABLE("key_file"),
@@ -96,9 +99,24 @@ static const char *const notify_bits[] = {
     "workers",     "config",      "daemon",     "authFailure",   "upstream",
 };
 
-/* Where a listen may be; those but the first two come with TLS and SASL. */
-static const char *const listen_kinds[] = {
-    "unix", "unix-ro", "unix+sasl", "unix-ro+sasl", "tcp", "tcp+sasl", "tls", "tls+sasl",
+#ifdef HAVE_SASL
+#define SASL_AVAILABLE TRUE
+#else
+#define SASL_AVAILABLE FALSE
+#endif
+
+typedef struct {
+    const char *name;
+    gboolean available, readonly;
+    VadmAuthKind auth;
+} VadmListenKind;
+
+/* Where a listen may be, and how its clients authenticate themselves. */
+static const VadmListenKind listen_kinds[] = {
+    {"unix", TRUE, FALSE, VADM_AUTH_NONE},      {"unix-ro", TRUE, TRUE, VADM_AUTH_NONE},
+    {"unix+sasl", TRUE, FALSE, VADM_AUTH_SASL}, {"unix-ro+sasl", TRUE, TRUE, VADM_AUTH_SASL},
+    {"tcp", FALSE, FALSE, VADM_AUTH_NONE},      {"tcp+sasl", FALSE, FALSE, VADM_AUTH_SASL},
+    {"tls", FALSE, FALSE, VADM_AUTH_NONE},      {"tls+sasl", FALSE, FALSE, VADM_AUTH_SASL},
 };
 
 const char *
@@ -235,6 +253,20 @@ vadm_read_directories(VadmKeyReader *reader, const char *text, GError **error)
         if (**element != '/')
             return vadm_rule(error, "'%s' must be an absolute path", *element);
     }
+    g_strfreev(*member);
+    *member = g_steal_pointer(&list);
+    return TRUE;
+}
+
+static gboolean
+vadm_read_patterns(VadmKeyReader *reader, const char *text, GError **error)
+{
+    g_auto(GStrv) list = vadm_read_list(reader, error);
+    char ***member = reader->member;
+
+    (void)text;
+    if (!list)
+        return FALSE;
     g_strfreev(*member);
     *member = g_steal_pointer(&list);
     return TRUE;
@@ -450,27 +482,44 @@ vadm_read_upstream(VadmKeyReader *reader, const char *text, GError **error)
     return TRUE;
 }
 
+/* @text: "KIND:...". Returns: NULL: there is no such kind */
+static const VadmListenKind *
+vadm_find_listen_kind(const char *text)
+{
+    gsize length = strcspn(text, ":");
+
+    for (guint i = 0; i < G_N_ELEMENTS(listen_kinds); i++) {
+        const VadmListenKind *kind = &listen_kinds[i];
+
+        if (strlen(kind->name) == length && strncmp(text, kind->name, length) == 0)
+            return kind;
+    }
+    return NULL;
+}
+
 static VadmListenConfig *
 vadm_read_one_listen(VadmKeyReader *reader, const char *text, GError **error)
 {
+    const VadmListenKind *kind = vadm_find_listen_kind(text);
     const char *colon = strchr(text, ':');
-    g_autofree char *kind = g_strndup(text, colon ? (gsize)(colon - text) : strlen(text));
-    gboolean readonly = g_str_equal(kind, "unix-ro");
     g_autofree char *path = NULL;
-    guint i = 0;
 
-    while (i < G_N_ELEMENTS(listen_kinds) && !g_str_equal(kind, listen_kinds[i]))
-        i++;
-    if (i >= 2 && i < G_N_ELEMENTS(listen_kinds)) {
-        vadm_rule(error, "'%s': %s is not available in this version", text, kind);
+    if (kind && !kind->available) {
+        vadm_rule(error, "'%s': %s is not available in this version", text, kind->name);
         return NULL;
     }
-    if (i == G_N_ELEMENTS(listen_kinds) || !colon) {
-        vadm_rule(error, "'%s' must be unix:PATH or unix-ro:PATH", text);
+    if (!kind || !colon) {
+        vadm_rule(error,
+                  "'%s' must be unix:PATH, unix-ro:PATH, unix+sasl:PATH or unix-ro+sasl:PATH",
+                  text);
+        return NULL;
+    }
+    if (kind->auth == VADM_AUTH_SASL && !SASL_AVAILABLE) {
+        vadm_rule(error, "'%s': this virtadmd was built without SASL", text);
         return NULL;
     }
     path = vadm_read_socket_path(reader, colon + 1, error);
-    return path ? vadm_listen_config_new(path, readonly) : NULL;
+    return path ? vadm_listen_config_new(path, kind->readonly, kind->auth) : NULL;
 }
 
 static gboolean
@@ -507,6 +556,7 @@ static gboolean (*const readers[VADM_KEY_LAST])(VadmKeyReader *, const char *, G
     [VADM_KEY_TEXT] = vadm_read_text,
     [VADM_KEY_DIRECTORY] = vadm_read_directory,
     [VADM_KEY_DIRECTORIES] = vadm_read_directories,
+    [VADM_KEY_PATTERNS] = vadm_read_patterns,
     [VADM_KEY_UINT] = vadm_read_uint,
     [VADM_KEY_INTERVAL] = vadm_read_interval,
     [VADM_KEY_BOOL] = vadm_read_bool,
@@ -527,7 +577,7 @@ vadm_config_read_key(const VadmConfig *config, gpointer base, const VadmConfigKe
     VadmKeyReader reader = {config, key, file, group, G_STRUCT_MEMBER_P(base, key->offset)};
     /* In a list "\\;" is a semicolon, in a string it is an error. */
     gboolean is_list = key->kind == VADM_KEY_LISTEN || key->kind == VADM_KEY_BITS ||
-                       key->kind == VADM_KEY_DIRECTORIES;
+                       key->kind == VADM_KEY_DIRECTORIES || key->kind == VADM_KEY_PATTERNS;
     g_autoptr(GError) escape = NULL;
     g_autofree char *text = is_list ? g_key_file_get_value(file, group, key->name, &escape)
                                     : g_key_file_get_string(file, group, key->name, &escape);
@@ -613,6 +663,7 @@ vadm_config_write_key(gconstpointer base, const VadmConfigKey *key, gboolean nam
         vadm_write_bits(*(const guint16 *)member, file, group, key->name);
         return;
     case VADM_KEY_DIRECTORIES:
+    case VADM_KEY_PATTERNS:
         list = *(char **const *)member;
         g_key_file_set_string_list(file, group, key->name, (const char *const *)list,
                                    g_strv_length((char **)list));

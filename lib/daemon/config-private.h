@@ -30,6 +30,7 @@ typedef enum {
     VADM_KEY_TEXT,        /* char *: anything */
     VADM_KEY_DIRECTORY,   /* char *: absolute */
     VADM_KEY_DIRECTORIES, /* char **: absolute */
+    VADM_KEY_PATTERNS,    /* char **: with * and ? */
     VADM_KEY_UINT,        /* guint32: min..max */
     VADM_KEY_INTERVAL,    /* gint32: -1, or min..max */
     VADM_KEY_BOOL,        /* gboolean */
@@ -80,7 +81,7 @@ VadmServerConfig *vadm_server_config_new(const char *name, VadmProgramKind progr
 void vadm_server_config_free(VadmServerConfig *server);
 /* Puts the servers in the order of their index. */
 void vadm_config_sort_servers(VadmConfig *config);
-VadmListenConfig *vadm_listen_config_new(const char *path, gboolean readonly);
+VadmListenConfig *vadm_listen_config_new(const char *path, gboolean readonly, VadmAuthKind auth);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmServerConfig, vadm_server_config_free)
 
