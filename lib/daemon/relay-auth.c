@@ -186,6 +186,7 @@ static void
 turn_end(VadmRelayTurn *turn, const VadmSaslTurn *said, const GError *failure)
 {
     struct vadm_remote_auth_sasl_turn_ret ret = {.complete = said->complete, .nil = !said->data};
+    g_autofree char *data = NULL;
 
     if (failure) {
         turn_fail(turn, failure->message);
@@ -198,7 +199,8 @@ turn_end(VadmRelayTurn *turn, const VadmSaslTurn *said, const GError *failure)
     if (said->complete && !turn_admit(turn))
         return;
     ret.data.data_len = (guint)said->length;
-    ret.data.data_val = (char *)said->data;
+    /* xdr_char() writes to what it reads: not into a mechanism's constants */
+    ret.data.data_val = data = g_memdup2(said->data, said->length);
     turn->auth->stage = AUTH_STARTED;
     turn_answer(turn, (xdrproc_t)xdr_vadm_remote_auth_sasl_turn_ret, &ret);
 }

@@ -576,6 +576,12 @@ relay_pool_stats(Relay *relay)
     return stats;
 }
 
+guint
+relay_auth_failures(Relay *relay)
+{
+    return relay->server->auth_failures;
+}
+
 /* Clients */
 
 VadmClient *
@@ -590,6 +596,15 @@ client_new(Relay *relay, gboolean readonly)
     client->identity = vadm_identity_new();
     client->received = g_ptr_array_new_with_free_func(message_destroy);
     client->since = g_get_real_time();
+    return client;
+}
+
+VadmClient *
+client_new_stranger(Relay *relay)
+{
+    VadmClient *client = client_new(relay, FALSE);
+
+    client->authenticated = FALSE;
     return client;
 }
 
