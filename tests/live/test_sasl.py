@@ -183,7 +183,7 @@ log_outputs = "1:file:{debug}"
 
     def test_answers_of_libvirtd(self):
         """In whatever order the procedures come, the answer is libvirtd's. (STEP behind INIT is
-        left out: libvirtd 9.0.0 does not survive it.)"""
+        left out: libvirtd 9.0.0 leaves that to Cyrus SASL, which is not made for it.)"""
         garbage = start(b"garbage")
         sequences = (
             [(VERSION, b"")], [(1, open_payload())], [(FEATURE, struct.pack(">i", 10))],
