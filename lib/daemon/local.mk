@@ -13,7 +13,8 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/reload.c \
 	lib/daemon/relay.c lib/daemon/relay.h lib/daemon/relay-private.h lib/daemon/relay-auth.c \
 	lib/daemon/relay-connect.c lib/daemon/relay-identity.c lib/daemon/relay-link.h \
-	lib/daemon/relay-priority.c lib/daemon/relay-stream.c lib/daemon/relay-upstream.c \
+	lib/daemon/relay-priority.c lib/daemon/relay-state.c lib/daemon/relay-stream.c \
+	lib/daemon/relay-upstream.c \
 	lib/daemon/resolver.c lib/daemon/resolver.h \
 	lib/daemon/rollback.c lib/daemon/rollback.h \
 	lib/daemon/sasl.h \
@@ -25,7 +26,8 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/state-file.c lib/daemon/state-file.h \
 	lib/daemon/store.c lib/daemon/store.h \
 	lib/daemon/txn.c lib/daemon/txn.h lib/daemon/txn-private.h \
-	lib/daemon/txn-confirm.c lib/daemon/txn-prepare.c
+	lib/daemon/txn-confirm.c lib/daemon/txn-prepare.c \
+	lib/daemon/worker-watch.c lib/daemon/worker-watch.h
 libvadm_daemon_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SELINUX_CFLAGS) $(SASL_CFLAGS)
 libvadm_daemon_la_LIBADD = libvadm-rpc.la libvadm-common.la $(SELINUX_LIBS) $(SASL_LIBS)
 if HAVE_SASL

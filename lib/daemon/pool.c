@@ -57,6 +57,10 @@ struct _VadmPool {
     guint32 starting[VADM_WORKER_LAST];
     guint threads; /* all of them, counted or not */
     gboolean stopping;
+    gint64 queue_since; /* when the queue became what it is: empty, or not */
+    VadmPoolStarved starved;
+    gpointer starved_user;
+    gboolean watched; /* starved() has been called, and vadm_pool_rearm() not since */
     gint64 warned_at;
     guint64 done, failed, wait_time, run_time;
 };
@@ -65,6 +69,24 @@ static guint32
 vadm_pool_limit(const VadmPool *pool, VadmWorkerKind kind)
 {
     return kind == VADM_WORKER_PRIORITY ? pool->limits.priority : pool->limits.max;
+}
+
+static guint
+vadm_pool_queued(const VadmPool *pool)
+{
+    return pool->jobs[VADM_WORKER_ORDINARY].length + pool->jobs[VADM_WORKER_PRIORITY].length;
+}
+
+/* Under the lock, where jobs may have come to wait, or a worker not to be free any more. Usually it
+ * ends at the first condition, or the third. */
+static void
+vadm_pool_check_starved(VadmPool *pool)
+{
+    if (pool->free[VADM_WORKER_ORDINARY] > 0 || pool->watched || vadm_pool_queued(pool) == 0 ||
+        !pool->starved)
+        return;
+    pool->watched = TRUE;
+    pool->starved(pool->starved_user);
 }
 
 static void
@@ -140,6 +162,8 @@ vadm_worker_run(VadmWorker *worker, VadmJob *job)
     gboolean good;
 
     pool->wait_time += (guint64)(begin - job->queued_at);
+    if (vadm_pool_queued(pool) == 0)
+        pool->queue_since = begin;
     vadm_mutex_unlock(&pool->lock);
     good = job->run(job->data);
     end = g_get_monotonic_time();
@@ -174,9 +198,10 @@ vadm_pool_pass_on(VadmPool *pool)
 {
     if (pool->jobs[VADM_WORKER_PRIORITY].length > 0)
         vadm_cond_signal(&pool->work[VADM_WORKER_PRIORITY]);
-    if (pool->jobs[VADM_WORKER_PRIORITY].length + pool->jobs[VADM_WORKER_ORDINARY].length > 0)
+    if (vadm_pool_queued(pool) > 0)
         vadm_cond_signal(&pool->work[VADM_WORKER_ORDINARY]);
     vadm_pool_grow(pool);
+    vadm_pool_check_starved(pool);
 }
 
 static gpointer
@@ -313,8 +338,7 @@ vadm_pool_grow(VadmPool *pool)
     pool->warned_at = now;
     VADM_ERR("cannot start a worker of server '%s' (%u of at most %u run, %u jobs wait): %s",
              pool->name, pool->current[VADM_WORKER_ORDINARY], pool->limits.max,
-             pool->jobs[VADM_WORKER_ORDINARY].length + pool->jobs[VADM_WORKER_PRIORITY].length,
-             g_strerror(rc));
+             vadm_pool_queued(pool), g_strerror(rc));
 }
 
 /* Returns: 0 or an errno. */
@@ -344,6 +368,7 @@ vadm_pool_new_with(const char *name, const VadmPoolLimits *limits, VadmThreadCre
     pool->name = g_strdup(name);
     pool->create = create;
     pool->limits = *limits;
+    pool->queue_since = g_get_monotonic_time();
     vadm_mutex_init(&pool->lock);
     vadm_cond_init(&pool->parked);
     vadm_cond_init(&pool->ended);
@@ -378,6 +403,8 @@ vadm_pool_stop(VadmPool *pool, gint64 timeout_us)
 
     vadm_mutex_lock(&pool->lock);
     pool->stopping = TRUE;
+    if (vadm_pool_queued(pool) > 0)
+        pool->queue_since = g_get_monotonic_time();
     for (guint kind = 0; kind < VADM_WORKER_LAST; kind++) {
         while ((job = g_queue_pop_head(&pool->jobs[kind])))
             g_queue_push_tail(&left, job);
@@ -438,9 +465,13 @@ vadm_pool_push(VadmPool *pool, gboolean priority, VadmJobFunc run, gpointer data
     vadm_mutex_lock(&pool->lock);
     refused = pool->stopping;
     if (!refused) {
+        /* The time was taken before the lock: it may be that of a moment before the last change. */
+        if (vadm_pool_queued(pool) == 0)
+            pool->queue_since = MAX(pool->queue_since, job->queued_at);
         g_queue_push_tail(&pool->jobs[kind], job);
         vadm_pool_wake_one(pool, kind);
         vadm_pool_grow(pool);
+        vadm_pool_check_starved(pool);
     }
     vadm_mutex_unlock(&pool->lock);
     if (refused)
@@ -456,13 +487,34 @@ vadm_pool_get_stats(VadmPool *pool, VadmPoolStats *stats)
         .current = pool->current[VADM_WORKER_ORDINARY],
         .free = pool->free[VADM_WORKER_ORDINARY],
         .priority = pool->current[VADM_WORKER_PRIORITY],
-        .queue_depth =
-            pool->jobs[VADM_WORKER_ORDINARY].length + pool->jobs[VADM_WORKER_PRIORITY].length,
+        .queue_depth = vadm_pool_queued(pool),
+        .queue_since = pool->queue_since,
         .done = pool->done,
         .failed = pool->failed,
         .wait_time = pool->wait_time,
         .run_time = pool->run_time,
     };
+}
+
+void
+vadm_pool_watch(VadmPool *pool, VadmPoolStarved starved, gpointer user)
+{
+    VADM_LOCK_SCOPE(&pool->lock);
+
+    pool->starved = starved;
+    pool->starved_user = user;
+    vadm_pool_check_starved(pool);
+}
+
+gboolean
+vadm_pool_rearm(VadmPool *pool)
+{
+    VADM_LOCK_SCOPE(&pool->lock);
+
+    if (vadm_pool_queued(pool) > 0)
+        return FALSE;
+    pool->watched = FALSE;
+    return TRUE;
 }
 
 /* Starts, parked, what is missing of @kind. The lock is not held throughout: a thousand threads
@@ -541,6 +593,7 @@ vadm_pool_undo_locked(VadmPoolChange *change)
     for (guint i = 0; i < change->workers->len; i++)
         vadm_worker_uncount(change->workers->pdata[i]);
     vadm_pool_wake_all(pool);
+    vadm_pool_check_starved(pool);
 }
 
 void
@@ -570,9 +623,7 @@ vadm_pool_finish(VadmPoolChange *change)
         ((VadmWorker *)change->workers->pdata[i])->change = NULL;
     /* A higher maximum is for the jobs that wait already, too: all workers may hang, and this
      * is how an operator gets the server going again. One attempt for each such job. */
-    for (guint n =
-             pool->jobs[VADM_WORKER_ORDINARY].length + pool->jobs[VADM_WORKER_PRIORITY].length;
-         n > 0 && vadm_pool_wants_worker(pool); n--)
+    for (guint n = vadm_pool_queued(pool); n > 0 && vadm_pool_wants_worker(pool); n--)
         vadm_pool_grow(pool);
     vadm_pool_wake_all(pool);
     vadm_mutex_unlock(&pool->lock);

@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
     guint32 current, free, priority; /* ordinary, ordinary waiting, priority workers */
     guint32 queue_depth;             /* jobs not yet taken, both kinds */
+    gint64 queue_since;              /* since when that is 0, or not 0: monotonic, microseconds */
     guint64 done, failed;            /* jobs; failed ones are done too */
     guint64 wait_time, run_time;     /* microseconds, summed; run_time counts done jobs */
 } VadmPoolStats;
@@ -59,6 +60,16 @@ void vadm_pool_push(VadmPool *pool, gboolean priority, VadmJobFunc run, gpointer
                     GDestroyNotify destroy);
 
 void vadm_pool_get_stats(VadmPool *pool, VadmPoolStats *stats);
+
+/* Jobs wait and no ordinary worker is free. Called under the pool's lock, in any thread: must not
+ * block, nor call the pool. */
+typedef void (*VadmPoolStarved)(gpointer user);
+
+/** vadm_pool_watch: @starved: called once when that begins to be so (it may end at once), and then
+ * not before vadm_pool_rearm() has returned TRUE. To be set once; any thread. */
+void vadm_pool_watch(VadmPool *pool, VadmPoolStarved starved, gpointer user);
+/** vadm_pool_rearm: Returns: FALSE: jobs wait, and nothing was done. Any thread. */
+gboolean vadm_pool_rearm(VadmPool *pool);
 
 /** vadm_pool_prepare: @error: VADM_ERROR_NO_MEMORY when a thread cannot be started (those
  * already started for this change are ended). One change at a time (the writer token). */

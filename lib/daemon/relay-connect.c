@@ -6,6 +6,9 @@
 #define VADM_LOG_CATEGORY "daemon.relay"
 #include "daemon/relay-link.h"
 
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -42,7 +45,10 @@ link_ready(VadmRelayLink *link)
 {
     vadm_relay_link_clear_source(&link->deadline);
     link->state = LINK_READY;
-    vadm_relay_set_state(link->relay, VADM_UPSTREAM_UP);
+    vadm_relay_note_success(link->relay);
+    /* It only looked, and is closed. */
+    if (!link->client)
+        return;
     vadm_relay_link_start_keepalive(link);
     vadm_relay_link_flush(link);
 }
@@ -157,6 +163,32 @@ vadm_relay_link_own_reply(VadmRelayLink *link, const VadmMessage *reply)
 }
 
 /* Connecting */
+
+int
+vadm_relay_socket(const char *path, GError **error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd, rc;
+
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        vadm_error_set_errno(error, ENAMETOOLONG, "Failed to connect socket to '%s'", path);
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path));
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        vadm_error_set_errno(error, errno, "Failed to create a socket for '%s'", path);
+        return -1;
+    }
+    do
+        rc = connect(fd, (struct sockaddr *)&address, sizeof(address));
+    while (rc < 0 && errno == EINTR);
+    if (rc == 0)
+        return fd;
+    vadm_error_set_errno(error, errno, "Failed to connect socket to '%s'", path);
+    close(fd);
+    return -1;
+}
 
 static GSource *
 link_add_timer(VadmRelayLink *link, guint milliseconds, GSourceFunc expired)

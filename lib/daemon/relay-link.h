@@ -27,7 +27,7 @@ typedef enum { GATE_OPEN, GATE_OPENING, GATE_IDENTITY } VadmRelayGate;
 struct _VadmRelayLink {
     gint refs;
     VadmRelay *relay;
-    VadmClient *client; /* NULL once it is closed */
+    VadmClient *client; /* NULL once it is closed, and for a link that only looks */
     const char *path;
     VadmRelayLinkState state;
     VadmRelayGate gate;

@@ -21,6 +21,11 @@
 /* How long an OPEN waits for the names of the client's user and group. */
 #define VADM_RELAY_NAMES_US (2 * G_USEC_PER_SEC)
 
+/* How often it is looked whether an upstream that was unreachable is back. */
+#define VADM_RELAY_LOOK_MS 2000u
+
+typedef struct _VadmRelayLink VadmRelayLink;
+
 typedef struct {
     VadmProgram program;
     VadmServer *server;
@@ -29,11 +34,13 @@ typedef struct {
     guint deadline_ms;
     VadmUpstreamState state;
     gboolean identity_warned; /* the upstream does not know CONNECT_SET_IDENTITY: said once */
-    GSource *probe;
+    GSource *probe;           /* a connection has ended */
     char *probe_path;
+    guint look_ms;
+    GSource *look; /* the upstream is unreachable; NULL: it is not, and these two are NULL, too */
+    char *look_path;
+    VadmRelayLink *look_link;
 } VadmRelay;
-
-typedef struct _VadmRelayLink VadmRelayLink;
 
 /* A call of a client. The worker that carries it waits until it is done. */
 typedef struct {
@@ -80,22 +87,32 @@ gboolean vadm_relay_handles(guint32 program, guint32 version);
  * Returns: (transfer full) (nullable): the same as an ordinary CALL or REPLY; NULL when it has
  * descriptors, or is too short to say */
 VadmMessage *vadm_relay_without_descriptors(VadmMessage *message, guint32 *descriptors);
+/** vadm_relay_set_deadline: for tests: milliseconds instead of VADM_RELAY_DEADLINE_MS. */
+void vadm_relay_set_deadline(VadmProgram *program, guint deadline_ms);
+
+/* relay-state.c: main thread */
+
+/** vadm_relay_note_success: the upstream has let us in. It closes the link that looked at it while
+ * it was unreachable. */
+void vadm_relay_note_success(VadmRelay *relay);
+/** vadm_relay_note_failure: an attempt to reach the upstream at @path ended with @error: it is
+ * unreachable, and looked at until it is back, unless it is this process that lacks descriptors or
+ * memory. */
+void vadm_relay_note_failure(VadmRelay *relay, const char *path, const GError *error);
+/** vadm_relay_probe_soon: an upstream connection ended: see, once for all that ended together,
+ * whether the daemon is still there. */
+void vadm_relay_probe_soon(VadmRelay *relay, const char *path);
+/** vadm_relay_state_clear: looks no more. */
+void vadm_relay_state_clear(VadmRelay *relay);
+
+/* relay-connect.c: main thread */
+
 /** vadm_relay_socket:
  * @error: VADM_ERROR_SYSTEM with libvirt's text "Failed to connect socket to 'PATH': REASON"
  *
  * Returns: a non-blocking connected socket, or -1; with errno EAGAIN in @error when the backlog
  * is full */
 int vadm_relay_socket(const char *path, GError **error);
-/** vadm_relay_set_state: what the last attempt has shown of the upstream. */
-void vadm_relay_set_state(VadmRelay *relay, VadmUpstreamState state);
-/** vadm_relay_note_failure: an attempt to reach the upstream ended with @error: it is unreachable,
- * unless it is this process that lacks descriptors or memory. */
-void vadm_relay_note_failure(VadmRelay *relay, const GError *error);
-/** vadm_relay_probe_soon: an upstream connection ended: see, once for all that ended together,
- * whether the daemon is still there. */
-void vadm_relay_probe_soon(VadmRelay *relay, const char *path);
-/** vadm_relay_set_deadline: for tests: milliseconds instead of VADM_RELAY_DEADLINE_MS. */
-void vadm_relay_set_deadline(VadmProgram *program, guint deadline_ms);
 
 /* relay-auth.c: main thread */
 
@@ -160,6 +177,7 @@ gboolean vadm_relay_process_time(guint32 pid, gint64 connected_since, guint64 *t
 /* relay-upstream.c: main thread, but for ref and unref */
 
 /** vadm_relay_link_new:
+ * @client: (nullable): NULL: a link that only looks whether the upstream lets it in
  * @path: (nullable): the upstream's socket; NULL: none is configured for this kind of service */
 VadmRelayLink *vadm_relay_link_new(VadmRelay *relay, VadmClient *client, const char *path);
 VadmRelayLink *vadm_relay_link_ref(VadmRelayLink *link);

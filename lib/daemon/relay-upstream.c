@@ -80,12 +80,15 @@ vadm_relay_link_fail(VadmRelayLink *link, const GError *error)
     link->state = was_ready ? LINK_DEAD : LINK_IDLE;
     if (was_ready)
         link->failure = g_error_copy(error);
-    VADM_WARN("upstream of client %" G_GUINT64_FORMAT ": %s",
-              client ? vadm_client_get_id(client) : 0, error->message);
+    if (client)
+        VADM_WARN("upstream of client %" G_GUINT64_FORMAT ": %s", vadm_client_get_id(client),
+                  error->message);
+    else
+        VADM_DEBUG("still unreachable: %s", error->message);
     if (was_ready)
         vadm_relay_probe_soon(link->relay, link->path);
     else
-        vadm_relay_note_failure(link->relay, error);
+        vadm_relay_note_failure(link->relay, link->path, error);
     link_fail_calls(link, error);
     if (was_ready && link->client) {
         vadm_client_set_hold(link->client, FALSE);

@@ -3,9 +3,6 @@
 #include "daemon/relay-private.h"
 
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "daemon/daemon.h"
@@ -392,21 +389,11 @@ vadm_relay_program_client_drained(VadmProgram *program, VadmClient *client)
 }
 
 static void
-vadm_relay_clear_probe(VadmRelay *relay)
-{
-    if (relay->probe) {
-        g_source_destroy(relay->probe);
-        g_clear_pointer(&relay->probe, g_source_unref);
-    }
-    g_clear_pointer(&relay->probe_path, g_free);
-}
-
-static void
 vadm_relay_program_free(VadmProgram *program)
 {
     VadmRelay *relay = (VadmRelay *)program;
 
-    vadm_relay_clear_probe(relay);
+    vadm_relay_state_clear(relay);
     vadm_mailbox_unref(relay->mailbox);
     g_free(relay);
 }
@@ -432,6 +419,7 @@ vadm_relay_new(VadmServer *server)
     relay->mailbox = vadm_mailbox_ref(vadm_daemon_get_mailbox(daemon));
     relay->context = vadm_daemon_get_context(daemon);
     relay->deadline_ms = VADM_RELAY_DEADLINE_MS;
+    relay->look_ms = VADM_RELAY_LOOK_MS;
     relay->state = VADM_UPSTREAM_NONE;
     return &relay->program;
 }
@@ -440,83 +428,4 @@ void
 vadm_relay_set_deadline(VadmProgram *program, guint deadline_ms)
 {
     ((VadmRelay *)program)->deadline_ms = deadline_ms;
-}
-
-/* The upstream's state */
-
-void
-vadm_relay_set_state(VadmRelay *relay, VadmUpstreamState state)
-{
-    if (relay->state == state)
-        return;
-    relay->state = state;
-    vadm_server_set_upstream_state(relay->server, state);
-}
-
-void
-vadm_relay_note_failure(VadmRelay *relay, const GError *error)
-{
-    switch (vadm_error_get_errno(error)) {
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-        return;
-    default:
-        vadm_relay_set_state(relay, VADM_UPSTREAM_UNREACHABLE);
-    }
-}
-
-int
-vadm_relay_socket(const char *path, GError **error)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd, rc;
-
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        vadm_error_set_errno(error, ENAMETOOLONG, "Failed to connect socket to '%s'", path);
-        return -1;
-    }
-    memcpy(address.sun_path, path, strlen(path));
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        vadm_error_set_errno(error, errno, "Failed to create a socket for '%s'", path);
-        return -1;
-    }
-    do
-        rc = connect(fd, (struct sockaddr *)&address, sizeof(address));
-    while (rc < 0 && errno == EINTR);
-    if (rc == 0)
-        return fd;
-    vadm_error_set_errno(error, errno, "Failed to connect socket to '%s'", path);
-    close(fd);
-    return -1;
-}
-
-/* A connection that ends may have been ended for its own sake, by an administrator: only a
- * socket that nobody listens on says that the daemon is gone. */
-static gboolean
-vadm_relay_probe_now(gpointer user)
-{
-    VadmRelay *relay = user;
-    g_autoptr(GError) error = NULL;
-    int fd = vadm_relay_socket(relay->probe_path, &error);
-
-    if (fd >= 0)
-        close(fd);
-    else if (vadm_error_get_errno(error) != EAGAIN)
-        vadm_relay_note_failure(relay, error);
-    vadm_relay_clear_probe(relay);
-    return G_SOURCE_REMOVE;
-}
-
-void
-vadm_relay_probe_soon(VadmRelay *relay, const char *path)
-{
-    if (relay->probe || relay->state == VADM_UPSTREAM_UNREACHABLE)
-        return;
-    relay->probe_path = g_strdup(path);
-    relay->probe = g_timeout_source_new(VADM_RELAY_PROBE_MS);
-    g_source_set_callback(relay->probe, vadm_relay_probe_now, relay, NULL);
-    g_source_attach(relay->probe, relay->context);
 }

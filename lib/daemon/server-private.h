@@ -10,6 +10,7 @@
 #include "daemon/limit.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
+#include "daemon/worker-watch.h"
 
 struct _VadmServer {
     /* Constant. */
@@ -22,7 +23,6 @@ struct _VadmServer {
     /* Any thread. */
     atomic_uint requests_max;
     atomic_uint_fast64_t requests_delayed;
-    atomic_int upstream_state;
 
     /* Covers the clients' identities, too, which have no lock of their own. Below it are only the
      * pool's and the events' locks: events are told under it, so that they come in the order in
@@ -38,10 +38,13 @@ struct _VadmServer {
     VadmLimit clients_limit, unauth_limit;
     guint64 accepted;
     guint32 auth_failures;
+    VadmUpstreamState upstream_state;
+    gboolean workers_exhausted;
 
     /* Main thread. */
     gboolean listening;    /* accepting, as far as the limits allow */
     gboolean stopped_pool; /* by whoever stops it: then its threads are gone */
+    VadmWorkerWatch *watch;
 };
 
 /**
@@ -53,7 +56,8 @@ struct _VadmServer {
 VadmServer *vadm_server_new(VadmDaemon *daemon, const VadmServerConfig *config,
                             GMainContext *context, GError **error);
 void vadm_server_take_program(VadmServer *server, VadmProgram *program);
-/** vadm_server_free: after the pool has stopped and all clients are closed. */
+/** vadm_server_free: after the pool has stopped, all clients are closed, and so is the daemon's
+ * mailbox. */
 void vadm_server_free(VadmServer *server);
 
 gboolean vadm_server_listen(VadmServer *server, GError **error);
@@ -79,6 +83,9 @@ void vadm_server_set_names(VadmServer *server, VadmClient *client, const VadmIde
  * the server's lock; any thread.
  */
 void vadm_server_tell(VadmServer *server, VadmEventKind kind, const VadmClientRow *client);
+/** vadm_server_tell_workers: that of the workers, with the numbers of the pool, @stats, that it
+ * follows from. Under the server's lock; any thread. */
+void vadm_server_tell_workers(VadmServer *server, const VadmPoolStats *stats);
 /** vadm_server_tell_client: the same with the row of @client. Under the server's lock; main
  * thread. */
 void vadm_server_tell_client(VadmServer *server, VadmEventKind kind, VadmClient *client);

@@ -16,22 +16,20 @@ vadm_server_fill_state(VadmServer *server, VadmServerRow *row)
     row->clients_full_events = server->clients_limit.full_events;
     row->auth_failures = server->auth_failures;
     row->client_requests_delayed = atomic_load(&server->requests_delayed);
-    row->upstream_state = (VadmUpstreamState)atomic_load(&server->upstream_state);
+    row->upstream_state = server->upstream_state;
+    row->workers_exhausted = server->workers_exhausted;
 }
 
 static void
-vadm_server_fill_jobs(VadmServer *server, VadmServerRow *row)
+vadm_server_fill_jobs(const VadmPoolStats *stats, VadmServerRow *row)
 {
-    VadmPoolStats stats;
-
-    vadm_pool_get_stats(server->pool, &stats);
-    row->workers_current = stats.current;
-    row->workers_free = stats.free;
-    row->job_queue_depth = stats.queue_depth;
-    row->jobs_done = stats.done;
-    row->jobs_failed = stats.failed;
-    row->job_wait_time = stats.wait_time;
-    row->job_run_time = stats.run_time;
+    row->workers_current = stats->current;
+    row->workers_free = stats->free;
+    row->job_queue_depth = stats->queue_depth;
+    row->jobs_done = stats->done;
+    row->jobs_failed = stats->failed;
+    row->job_wait_time = stats->wait_time;
+    row->job_run_time = stats->run_time;
 }
 
 static void
@@ -54,11 +52,14 @@ vadm_server_begin_row(const VadmServerConfig *config, const VadmServerLimits *li
 void
 vadm_server_fill_row(VadmServer *server, const VadmServerConfig *config, VadmServerRow *row)
 {
+    VadmPoolStats stats;
+
     vadm_server_begin_row(config, &config->limits, row);
     vadm_mutex_lock(&server->lock);
     vadm_server_fill_state(server, row);
     vadm_mutex_unlock(&server->lock);
-    vadm_server_fill_jobs(server, row);
+    vadm_pool_get_stats(server->pool, &stats);
+    vadm_server_fill_jobs(&stats, row);
 }
 
 guint32
@@ -94,21 +95,43 @@ vadm_server_fill_service(VadmServer *server, guint32 index, VadmServiceRow *row)
 /* The limits are those that the states follow, which a change that is being made or undone by
  * another thread may have put in force already, or not yet, while the configuration says
  * otherwise. */
-void
-vadm_server_tell(VadmServer *server, VadmEventKind kind, const VadmClientRow *client)
+static void
+vadm_server_tell_rows(VadmServer *server, VadmEventKind kind, const VadmPoolStats *stats,
+                      const VadmClientRow *client)
 {
-    VadmEvents *events = vadm_daemon_get_events(server->daemon);
     VadmEvent event;
 
-    if (!vadm_events_wanted(events))
-        return;
     vadm_daemon_begin_event(server->daemon, kind, &event);
     vadm_server_begin_row(server->config, &server->limits, &event.server);
     vadm_server_fill_state(server, &event.server);
-    vadm_server_fill_jobs(server, &event.server);
+    vadm_server_fill_jobs(stats, &event.server);
     if (client)
         event.client = *client;
-    vadm_events_tell(events, &event);
+    vadm_events_tell(vadm_daemon_get_events(server->daemon), &event);
+}
+
+static gboolean
+vadm_server_is_heard(const VadmServer *server)
+{
+    return vadm_events_wanted(vadm_daemon_get_events(server->daemon));
+}
+
+void
+vadm_server_tell(VadmServer *server, VadmEventKind kind, const VadmClientRow *client)
+{
+    VadmPoolStats stats;
+
+    if (!vadm_server_is_heard(server))
+        return;
+    vadm_pool_get_stats(server->pool, &stats);
+    vadm_server_tell_rows(server, kind, &stats, client);
+}
+
+void
+vadm_server_tell_workers(VadmServer *server, const VadmPoolStats *stats)
+{
+    if (vadm_server_is_heard(server))
+        vadm_server_tell_rows(server, VADM_EVENT_WORKERS, stats, NULL);
 }
 
 void
@@ -116,7 +139,7 @@ vadm_server_tell_client(VadmServer *server, VadmEventKind kind, VadmClient *clie
 {
     VadmClientRow row;
 
-    if (!vadm_events_wanted(vadm_daemon_get_events(server->daemon)))
+    if (!vadm_server_is_heard(server))
         return;
     vadm_client_fill_row_locked(client, &row);
     if (kind == VADM_EVENT_CLIENT_DISCONNECTED)

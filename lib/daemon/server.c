@@ -501,7 +501,13 @@ vadm_server_preset_id(VadmServer *server, guint64 last_id)
 void
 vadm_server_set_upstream_state(VadmServer *server, VadmUpstreamState state)
 {
-    atomic_store(&server->upstream_state, (int)state);
+    VadmUpstreamState before;
+
+    VADM_LOCK_SCOPE(&server->lock);
+    before = server->upstream_state;
+    server->upstream_state = state;
+    if (before != state && (before != VADM_UPSTREAM_NONE || state != VADM_UPSTREAM_UP))
+        vadm_server_tell(server, VADM_EVENT_UPSTREAM, NULL);
 }
 
 /* Life */
@@ -570,8 +576,9 @@ vadm_server_new(VadmDaemon *daemon, const VadmServerConfig *config, GMainContext
     vadm_server_update_limits(server);
     atomic_init(&server->requests_max, limits->client_requests_max);
     atomic_init(&server->requests_delayed, 0);
-    atomic_init(&server->upstream_state, VADM_UPSTREAM_NONE);
+    server->upstream_state = VADM_UPSTREAM_NONE;
     vadm_server_add_services(server, context);
+    server->watch = vadm_worker_watch_new(server, context);
     return server;
 }
 
@@ -589,6 +596,7 @@ vadm_server_free(VadmServer *server)
     g_ptr_array_unref(server->services);
     if (server->program)
         server->program->class->free(server->program);
+    vadm_worker_watch_free(server->watch);
     if (server->stopped_pool)
         vadm_pool_free(server->pool);
     g_tree_unref(server->clients);

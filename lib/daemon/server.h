@@ -53,7 +53,8 @@ void vadm_server_set_sasl_user(VadmServer *server, VadmClient *client, const cha
  * with the client's row. Closing the client is the caller's. Main thread. */
 void vadm_server_note_auth_failure(VadmServer *server, VadmClient *client);
 
-/** vadm_server_set_upstream_state: main thread (the relay). */
+/** vadm_server_set_upstream_state: main thread (the relay). Told as an event, but for the first one
+ * when it is up. */
 void vadm_server_set_upstream_state(VadmServer *server, VadmUpstreamState state);
 
 /** vadm_server_set_limits: puts new client limits in force: limit states are computed at once,

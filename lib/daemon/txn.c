@@ -183,6 +183,24 @@ vadm_txn_log(const VadmDaemonTxn *txn)
     VADM_WARN("configuration %u (%s): %s", txn->next->generation, origins[txn->origin], txn->diff);
 }
 
+/* The token is still ours: so generations are told in their order. */
+static void
+vadm_txn_tell(const VadmDaemonTxn *txn)
+{
+    VadmEvents *events = vadm_daemon_get_events(txn->daemon);
+    VadmEvent event;
+
+    if (!vadm_events_wanted(events))
+        return;
+    vadm_daemon_begin_event(txn->daemon, VADM_EVENT_CONFIG, &event);
+    event.config = (VadmConfigRow){
+        .generation = txn->next->generation,
+        .last_change = txn->next->changed_at,
+        .last_origin = txn->next->origin,
+    };
+    vadm_events_tell(events, &event);
+}
+
 static void
 vadm_txn_log_confirmation(const VadmDaemonTxn *txn)
 {
@@ -207,8 +225,10 @@ vadm_txn_settle(VadmDaemonTxn *txn)
     }
     vadm_log_set_unref(txn->log_set);
     vadm_state_file_finish(g_steal_pointer(&txn->state));
-    if (*txn->diff != '\0')
+    if (*txn->diff != '\0') {
         vadm_txn_log(txn);
+        vadm_txn_tell(txn);
+    }
     vadm_txn_log_confirmation(txn);
     vadm_txn_end(txn);
 }

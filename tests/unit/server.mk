@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 SERVER_TESTS = \
 	tests/unit/test-client \
+	tests/unit/test-events \
 	tests/unit/test-limit \
 	tests/unit/test-resolver \
 	tests/unit/test-server \
-	tests/unit/test-service
+	tests/unit/test-service \
+	tests/unit/test-workers
 SERVER_FIXTURE = tests/unit/daemon-fixture.c tests/unit/daemon-fixture.h
 SERVER_TEST_LIBS = libvadm-daemon.la $(CHECK_LIBS) $(GLIB_LIBS)
 check_PROGRAMS += $(SERVER_TESTS)
@@ -13,6 +15,10 @@ TESTS += $(SERVER_TESTS)
 tests_unit_test_client_SOURCES = tests/unit/test-client.c $(SERVER_FIXTURE)
 tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_LDADD = $(SERVER_TEST_LIBS)
+
+tests_unit_test_events_SOURCES = tests/unit/test-events.c tests/unit/events-fixture.h $(SERVER_FIXTURE)
+tests_unit_test_events_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_events_LDADD = $(SERVER_TEST_LIBS)
 
 tests_unit_test_limit_SOURCES = tests/unit/test-limit.c
 tests_unit_test_limit_CFLAGS = $(UNIT_CFLAGS)
@@ -29,3 +35,7 @@ tests_unit_test_server_LDADD = $(SERVER_TEST_LIBS)
 tests_unit_test_service_SOURCES = tests/unit/test-service.c $(SERVER_FIXTURE)
 tests_unit_test_service_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_service_LDADD = $(SERVER_TEST_LIBS)
+
+tests_unit_test_workers_SOURCES = tests/unit/test-workers.c tests/unit/events-fixture.h $(SERVER_FIXTURE)
+tests_unit_test_workers_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_workers_LDADD = $(SERVER_TEST_LIBS)

@@ -39,6 +39,19 @@ vadm_daemon_get_config(VadmDaemon *daemon)
     return vadm_store_get_config(&daemon->store);
 }
 
+VadmEvents *
+vadm_daemon_get_events(VadmDaemon *daemon)
+{
+    return &daemon->events;
+}
+
+void
+vadm_daemon_begin_event(VadmDaemon *daemon, VadmEventKind kind, VadmEvent *event)
+{
+    (void)daemon;
+    *event = (VadmEvent){.kind = kind};
+}
+
 VadmServer *
 vadm_daemon_server(VadmDaemon *daemon, VadmMatch match, guint32 index)
 {
@@ -134,6 +147,7 @@ txn_setup(void)
     config->log_set = vadm_log_set_new(fake->log, 3, NULL, NULL, "1:stderr", NULL, NULL);
     ck_assert_ptr_nonnull(config->log_set);
     vadm_log_install(fake->log, config->log_set);
+    vadm_events_init(&fake->events);
     vadm_store_init(&fake->store, config);
     fake->store.saver = vadm_saver_new(NULL);
     fake->mailbox = vadm_mailbox_new(NULL);
@@ -166,6 +180,7 @@ txn_teardown(void)
     vadm_mailbox_close(fake->mailbox);
     vadm_mailbox_unref(fake->mailbox);
     vadm_store_clear(&fake->store);
+    vadm_events_clear(&fake->events);
     vadm_log_set_default(NULL);
     vadm_log_free(fake->log, G_USEC_PER_SEC);
     g_free(fake);

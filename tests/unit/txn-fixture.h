@@ -28,6 +28,7 @@ struct _VadmClient {
 
 struct _VadmDaemon {
     VadmStore store;
+    VadmEvents events;
     VadmLog *log;
     VadmMailbox *mailbox;
     VadmServer servers[2]; /* admin 1, libvirtd 2 */
