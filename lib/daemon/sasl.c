@@ -145,10 +145,12 @@ vadm_sasl_get_mechanisms(VadmSasl *sasl, GError **error)
 
     if (rc == SASL_OK && list && *list)
         return list;
-    if (rc != SASL_OK)
+    if (rc != SASL_OK && rc != SASL_NOMECH)
         vadm_sasl_fail(sasl, rc, error);
     else
-        g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH, "there is no mechanism to offer");
+        g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH,
+                    "there is no mechanism to offer: see mech_list in SASL's " VADM_SASL_APPLICATION
+                    ".conf, and which plugins are installed");
     return NULL;
 }
 

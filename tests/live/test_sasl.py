@@ -235,6 +235,20 @@ log_outputs = "1:file:{debug}"
         self.assertEqual(client.call(1, open_payload())[5], 0)
         self.assertEqual(client.call(VERSION)[5], 0)
 
+        # all at once, and answered one by one
+        client = self.client()
+        scram = Scram("anna@example", USERS["anna@example"])
+        for call in (LIST, b""), (INIT, b""), (START, start(scram.first())), (LIST, b""):
+            client.send(*call)
+        replies = [client.receive() for _ in range(4)]
+        self.assertEqual([reply[2] for reply in replies], [LIST, INIT, START, LIST])
+        client.send(STEP, step(scram.final(said(replies[2])[1])))
+        client.send(LIST)
+        client.send(1, open_payload())
+        replies = [client.receive() for _ in range(3)]
+        self.assertEqual([(reply[2], reply[5]) for reply in replies], [(STEP, 0), (LIST, 0), (1, 0)])
+        self.assertEqual(replies[1][6], b"\0\0\0\1\0\0\0\0")
+
         for calls in ([(STEP, step(b"x"))], [(INIT, b""), (STEP, step(b"x"))],
                       [(INIT, b""), (START, start(b"garbage"))]):
             client = self.client()

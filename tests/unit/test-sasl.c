@@ -159,6 +159,8 @@ START_TEST(what_is_not_offered)
 
         ck_assert(!vadm_sasl_start(sasl, names[i], (const guint8 *)"x", 1, &turn, &error));
         ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_AUTH));
+        if (strlen(names[i]) == 0 || strlen(names[i]) > 20)
+            ck_assert_ptr_nonnull(strstr(error->message, "has 1 to 20 octets"));
         ck_assert(!turn.complete);
     }
 }
