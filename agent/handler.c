@@ -59,6 +59,12 @@ vadm_handler_free(VadmHandler *handler)
     g_free(handler);
 }
 
+VadmMib *
+vadm_handler_get_mib(VadmHandler *handler)
+{
+    return handler->mib;
+}
+
 void
 vadm_handler_session_started(VadmHandler *handler)
 {
@@ -119,7 +125,7 @@ vadm_handler_suffix(const oid *name, gsize name_length, guint32 *arcs, gsize *le
 }
 
 /* Types on the wire: Unsigned32 has the tag of Gauge32; a Counter64 is two halves in longs. */
-static void
+void
 vadm_handler_answer(netsnmp_variable_list *varbind, const VadmDatum *datum)
 {
     long integer = (long)datum->number;

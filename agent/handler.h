@@ -14,6 +14,10 @@ typedef struct _VadmHandler VadmHandler;
 
 /** vadm_handler_new: @source, @settings: (transfer none); the rest as in vadm_mib_new(). */
 VadmHandler *vadm_handler_new(VadmSource *source, VadmSettings *settings, gboolean writable);
+/** vadm_handler_get_mib: of the default context. (transfer none) */
+VadmMib *vadm_handler_get_mib(VadmHandler *handler);
+/** vadm_handler_answer: gives @varbind the type and the value of @datum, which is copied. */
+void vadm_handler_answer(netsnmp_variable_list *varbind, const VadmDatum *datum);
 /** vadm_handler_free: settles an open transaction. After the registrations are gone, and after
  * vadm_handler_session_stopped() if net-snmp has ended by then. */
 void vadm_handler_free(VadmHandler *handler);

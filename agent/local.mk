@@ -9,6 +9,8 @@ libvadm_agent_la_SOURCES = \
 	agent/mib.c agent/mib.h agent/mib-private.h agent/mib-values.c \
 	agent/mib-client.c agent/mib-config.c agent/mib-daemon.c agent/mib-log.c agent/mib-notify.c \
 	agent/mib-server.c agent/mib-service.c agent/mib-tables.c \
+	agent/notification.c agent/notification.h agent/notify.c agent/notify.h \
+	agent/notify-pdu.c agent/notify-pdu.h agent/notify-queue.c agent/notify-queue.h \
 	agent/set.c agent/set.h agent/set-call.c agent/set-call.h \
 	agent/set-check.c agent/set-check.h \
 	agent/settings.c agent/settings.h \

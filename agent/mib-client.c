@@ -140,11 +140,18 @@ static const VadmColumn vadm_mib_client_columns[] = {
     VADM_COLUMN(lvaClientAge, GAUGE, CLIENT_AGE, vadm_get_u32, VadmClientRow, age),
 };
 
+static const VadmColumn vadm_mib_client_notify_columns[] = {
+    VADM_COLUMN(lvaClientDisconnectReason, INTEGER, CLIENT_DISCONNECT_REASON, vadm_get_enum,
+                VadmClientRow, disconnect_reason),
+};
+
 const VadmTable vadm_mib_client_table = {
     .path = {1, LVA_GROUP_lvaClientTable, 1},
     .path_length = 3,
     .n_index = 2,
     .columns = vadm_mib_client_columns,
     .n_columns = G_N_ELEMENTS(vadm_mib_client_columns),
+    .notify_columns = vadm_mib_client_notify_columns,
+    .n_notify_columns = G_N_ELEMENTS(vadm_mib_client_notify_columns),
     .find = vadm_mib_find_client,
 };

@@ -80,6 +80,8 @@ gboolean vadm_datum_set_number(VadmDatum *out, guint64 number);
 gboolean vadm_datum_set_text(VadmDatum *out, const VadmColumn *column, const char *text);
 /* Copies text into the datum's own buffer. */
 gboolean vadm_datum_copy_text(VadmDatum *out, const VadmColumn *column, const char *text);
+/* As vadm_get_time(). */
+gboolean vadm_datum_set_time(VadmDatum *out, gint64 time_us);
 gboolean vadm_datum_set_inet_type(VadmDatum *out, const VadmInetAddress *address);
 gboolean vadm_datum_set_inet_octets(VadmDatum *out, const VadmInetAddress *address);
 

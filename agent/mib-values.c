@@ -84,9 +84,8 @@ vadm_get_string(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
 
 /* DateAndTime (RFC 2579) with the offset from UTC, which is zero: always 11 octets. */
 gboolean
-vadm_get_time(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+vadm_datum_set_time(VadmDatum *out, gint64 time_us)
 {
-    gint64 time_us = *VADM_MEMBER(gint64, row, column);
     g_autoptr(GDateTime) epoch = NULL;
     g_autoptr(GDateTime) when = NULL;
     int year;
@@ -111,6 +110,12 @@ vadm_get_time(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
     out->bytes = out->buffer;
     out->length = 11;
     return TRUE;
+}
+
+gboolean
+vadm_get_time(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+{
+    return vadm_datum_set_time(out, *VADM_MEMBER(gint64, row, column));
 }
 
 gboolean

@@ -293,3 +293,28 @@ vadm_mib_next(VadmMib *mib, VadmView *view, const guint32 *oid, gsize length, Va
     }
     return FALSE;
 }
+
+static const VadmColumn *
+vadm_mib_find_object(const VadmTable *table, guint32 arc)
+{
+    gsize place = vadm_mib_first_column(table, arc);
+
+    if (place < table->n_columns && table->columns[place].arc == arc)
+        return &table->columns[place];
+    for (gsize i = 0; i < table->n_notify_columns; i++) {
+        if (table->notify_columns[i].arc == arc)
+            return &table->notify_columns[i];
+    }
+    g_assert_not_reached();
+}
+
+void
+vadm_mib_read_object(const VadmTable *table, guint32 arc, const VadmRow *row, VadmMibOid *oid,
+                     VadmDatum *out)
+{
+    const VadmColumn *column = vadm_mib_find_object(table, arc);
+
+    vadm_mib_compose(table, column, &row->index, oid);
+    if (!vadm_mib_read(column, row, out))
+        out->length = 0;
+}

@@ -81,6 +81,8 @@ struct _VadmTable {
     guint n_index; /* how many indexes identify a server (1) or a client (2) in a change */
     const VadmColumn *columns;
     gsize n_columns;
+    const VadmColumn *notify_columns; /* accessible-for-notify: in notifications only */
+    gsize n_notify_columns;
     /* EQ: the row with exactly row->index; GT: the first one behind it, which may be shorter or
      * longer than an index is. Fills row->row and row->index. */
     gboolean (*find)(VadmView *view, VadmMatch match, VadmRow *row);
@@ -141,6 +143,16 @@ VadmGetResult vadm_mib_get(VadmMib *mib, VadmView *view, const guint32 *oid, gsi
  */
 gboolean vadm_mib_next(VadmMib *mib, VadmView *view, const guint32 *oid, gsize length,
                        VadmMibOid *found, VadmDatum *out);
+
+/**
+ * vadm_mib_read_object:
+ * @arc: of an object of @table, also one that is accessible-for-notify
+ * @row: with its index
+ * @oid: (out): of the instance
+ * @out: (out): valid as long as @row's; where there is no value it is the empty one of the type
+ */
+void vadm_mib_read_object(const VadmTable *table, guint32 arc, const VadmRow *row, VadmMibOid *oid,
+                          VadmDatum *out);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmMib, vadm_mib_free)
 

@@ -11,6 +11,7 @@ struct _VadmSettings {
     VadmMutex lock;
     VadmSettingsValues values; /* under lock */
     char *last_error;          /* under lock */
+    VadmNotifyStats notify;    /* under lock */
 };
 
 enum { VADM_SETTING_LOCK = 1, VADM_SETTING_ENABLE = 2, VADM_SETTING_INTERVAL = 4 };
@@ -23,6 +24,7 @@ vadm_settings_new(guint16 notify_enable, guint32 notify_min_interval)
     vadm_mutex_init(&settings->lock);
     settings->values.lock = g_random_int() & VADM_LOCK_BOUND;
     settings->last_error = g_strdup("");
+    settings->notify.since = g_get_real_time();
     settings->values.notify_enable = notify_enable & VADM_NOTIFY_BITS_MASK;
     settings->values.notify_min_interval = MIN(notify_min_interval, VADM_NOTIFY_INTERVAL_BOUND);
     return settings;
@@ -54,6 +56,9 @@ vadm_settings_access(VadmField field)
     case VADM_FIELD_NOTIFY_MIN_INTERVAL:
         return VADM_ACCESS_WRITE;
     case VADM_FIELD_CONFIG_LAST_ERROR:
+    case VADM_FIELD_NOTIFY_SENT:
+    case VADM_FIELD_NOTIFY_SUPPRESSED:
+    case VADM_FIELD_NOTIFY_DISCONTINUITY_TIME:
         return VADM_ACCESS_READ;
     default:
         return VADM_ACCESS_NONE;
@@ -94,6 +99,21 @@ vadm_settings_get_last_error(VadmSettings *settings)
 {
     VADM_LOCK_SCOPE(&settings->lock);
     return g_strdup(settings->last_error);
+}
+
+void
+vadm_settings_count_notify(VadmSettings *settings, guint32 sent, guint32 suppressed)
+{
+    VADM_LOCK_SCOPE(&settings->lock);
+    settings->notify.sent += sent;
+    settings->notify.suppressed += suppressed;
+}
+
+VadmNotifyStats
+vadm_settings_get_notify_stats(VadmSettings *settings)
+{
+    VADM_LOCK_SCOPE(&settings->lock);
+    return settings->notify;
 }
 
 /* What one change asks for, checked by itself. */

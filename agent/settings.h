@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What belongs to the agent and not to a daemon: the advisory lock (lvaConfigLock), the reason
- * of the last refusal (lvaConfigLastError) and, for a source that does not keep it, what is
- * notified (lvaNotify). In a SET it is the second participant of the transaction: prepared last,
- * and its commit cannot fail.
+ * of the last refusal (lvaConfigLastError), the counters of notifications and, for a source that
+ * does not keep it, what is notified (lvaNotify). In a SET it is the second participant of the
+ * transaction: prepared last, and its commit cannot fail.
  */
 #ifndef VADM_AGENT_SETTINGS_H
 #define VADM_AGENT_SETTINGS_H
@@ -55,6 +55,17 @@ VadmAccess vadm_settings_access(VadmField field);
 void vadm_settings_set_last_error(VadmSettings *settings, const char *message);
 /** vadm_settings_get_last_error: Returns: (transfer full): "" when nothing was refused. */
 char *vadm_settings_get_last_error(VadmSettings *settings);
+
+/* What became of notifications since the agent started. Counter32: they wrap. */
+typedef struct {
+    guint32 sent, suppressed;
+    gint64 since; /* microseconds since the epoch, UTC */
+} VadmNotifyStats;
+
+/** vadm_settings_count_notify: adds to the counters. Any thread. */
+void vadm_settings_count_notify(VadmSettings *settings, guint32 sent, guint32 suppressed);
+/** vadm_settings_get_notify_stats: of one moment. Any thread. */
+VadmNotifyStats vadm_settings_get_notify_stats(VadmSettings *settings);
 
 /* One change of settings on its way through the phases of a SET. Zeroed: nothing is changed. */
 typedef struct {

@@ -11,6 +11,7 @@
 
 #include "agent/handler.h"
 #include "agent/netsnmp.h"
+#include "agent/notify-pdu.h"
 #include "agent/transport.h"
 #include "common/lock.h"
 #include "common/mailbox.h"
@@ -23,6 +24,9 @@
 /* How long net-snmp waits for its own second half, which hands requests to the handler. Must be
  * longer than VADM_SET_DEADLINE_US: it would make a repetition of what is delegated. */
 #define VADM_SNMP_INTERNAL_S 10
+/* How long the end of the thread waits for the master agent to take the last notifications: less
+ * than the program waits for the thread. */
+#define VADM_SNMP_LAST_WORDS_US (500 * G_TIME_SPAN_MILLISECOND)
 /* More hops than a request makes within net-snmp. */
 #define VADM_SNMP_FLUSH_ROUNDS 16
 
@@ -41,9 +45,13 @@ struct _VadmSnmpThread {
     /* snmp thread only */
     VadmSource *source;
     VadmHandler *handler;
+    VadmNotify *notify;
+    VadmNotifyPdus *pdus;
+    netsnmp_session *session;  /* with the master; valid while there is session_fd */
     int session_fd;            /* of the open session, -1: none */
     gboolean refused;          /* the master would not register the MIB in this session */
     gboolean refusal_known;    /* and that has been logged */
+    gint64 notify_due;         /* when notifications are due again, 0: when something happens */
     unsigned int expiry_alarm; /* 0: none */
     gint64 expiry_due;         /* when it goes off */
     char *last_message;        /* what net-snmp said last, so as not to repeat it */
@@ -142,6 +150,7 @@ vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_a
     session->timeout = VADM_TRANSPORT_ANSWER_S * ONE_SEC;
     session->retries = 0;
     vadm_snmp_unblock_pipes(); /* they are new ones after a ping that failed */
+    thread->session = session;
     thread->session_fd = transport ? transport->sock : -1;
     thread->refused = FALSE;
     vadm_handler_session_started(thread->handler);
@@ -195,6 +204,8 @@ vadm_snmp_end_session(VadmSnmpThread *thread)
     if (thread->session_fd >= 0)
         vadm_snmp_flush(thread->session_fd);
     thread->session_fd = -1;
+    thread->session = NULL;
+    vadm_notify_set_connected(thread->notify, FALSE);
 }
 
 /* SNMPD_CALLBACK_INDEX_STOP: it may come twice for one session, when the master dies while it
@@ -230,12 +241,16 @@ vadm_snmp_expiry_due(unsigned int alarm, void *data)
 }
 
 /* Without an alarm, a view of a manager that went away would pin its configuration until the
- * next request, and a pending SET would wait as long as the source. */
+ * next request, a pending SET would wait as long as the source, and a notification that was held
+ * back for the next event. */
 static void
 vadm_snmp_arm_expiry(VadmSnmpThread *thread)
 {
     gint64 now = g_get_monotonic_time();
-    gint64 due = vadm_handler_expire(thread->handler, now);
+    gint64 expiry = vadm_handler_expire(thread->handler, now);
+    gint64 due = expiry == 0 || (thread->notify_due != 0 && thread->notify_due < expiry)
+                     ? thread->notify_due
+                     : expiry;
     gint64 wait = MAX(due - now, 1000); /* net-snmp has no alarm of 0 */
     struct timeval interval = {.tv_sec = (time_t)(wait / G_USEC_PER_SEC),
                                .tv_usec = (suseconds_t)(wait % G_USEC_PER_SEC)};
@@ -269,6 +284,8 @@ vadm_snmp_publish_state(VadmSnmpThread *thread)
 {
     gboolean connected = thread->session_fd >= 0 && !thread->refused;
 
+    /* a session may have ended and the next one begun in one turn */
+    vadm_notify_set_connected(thread->notify, connected);
     if (connected == atomic_load(&thread->connected))
         return;
     atomic_store(&thread->connected, connected);
@@ -280,6 +297,44 @@ vadm_snmp_publish_state(VadmSnmpThread *thread)
     VADM_INFO("connected to the master agent at %s", thread->master);
     thread->refusal_known = FALSE;
     g_clear_pointer(&thread->last_message, g_free);
+}
+
+/* Notifications */
+
+static gboolean
+vadm_snmp_send_notification(const VadmNotification *notification, const VadmVarbind *varbinds,
+                            guint n, gsize ticket, gpointer user)
+{
+    VadmSnmpThread *thread = user;
+
+    return thread->session &&
+           vadm_notify_pdus_send(thread->pdus, thread->session, notification, varbinds, n, ticket);
+}
+
+static void
+vadm_snmp_notification_ended(gsize ticket, gboolean answered, gpointer user)
+{
+    VadmSnmpThread *thread = user;
+
+    if (answered)
+        vadm_notify_answered(thread->notify, ticket);
+    else
+        vadm_notify_timed_out(thread->notify, ticket);
+}
+
+/* For mail that has nothing to say: it is enough to be woken. */
+static void
+vadm_snmp_woken(gpointer data)
+{
+    (void)data;
+}
+
+static void
+vadm_snmp_wake(gpointer user)
+{
+    VadmSnmpThread *thread = user;
+
+    vadm_mailbox_post(thread->mailbox, vadm_snmp_woken, NULL, NULL);
 }
 
 /* Net-snmp would otherwise read and write files of the system's snmpd, and load MIBs. */
@@ -350,15 +405,30 @@ vadm_snmp_set_up(VadmSnmpThread *thread)
 }
 
 static void
+vadm_snmp_turn(VadmSnmpThread *thread, gint64 deadline)
+{
+    vadm_snmp_leave_refused(thread);
+    vadm_snmp_publish_state(thread);
+    thread->notify_due = vadm_notify_run(thread->notify, g_get_monotonic_time());
+    if (deadline != 0)
+        thread->notify_due = deadline;
+    vadm_snmp_arm_expiry(thread);
+    netsnmp_check_outstanding_agent_requests(); /* what has just expired */
+    agent_check_and_process(1);
+}
+
+/* The last events, that clients are gone since the daemon ends, are still to be sent. */
+static void
 vadm_snmp_loop(VadmSnmpThread *thread)
 {
-    while (!atomic_load(&thread->stopping)) {
-        vadm_snmp_leave_refused(thread);
-        vadm_snmp_publish_state(thread);
-        vadm_snmp_arm_expiry(thread);
-        netsnmp_check_outstanding_agent_requests(); /* what has just expired */
-        agent_check_and_process(1);
-    }
+    gint64 deadline;
+
+    while (!atomic_load(&thread->stopping))
+        vadm_snmp_turn(thread, 0);
+    deadline = g_get_monotonic_time() + VADM_SNMP_LAST_WORDS_US;
+    thread->notify_due = vadm_notify_run(thread->notify, g_get_monotonic_time());
+    while (!vadm_notify_is_done(thread->notify) && g_get_monotonic_time() < deadline)
+        vadm_snmp_turn(thread, deadline);
 }
 
 /* From now on the source completes what it is asked at once, and settles by itself what is under
@@ -385,6 +455,8 @@ vadm_snmp_tear_down(VadmSnmpThread *thread)
     unregister_readfd(vadm_mailbox_get_fd(thread->mailbox));
     snmp_shutdown(VADM_SNMP_NAME);
     shutdown_agent();
+    vadm_notify_free(thread->notify);
+    vadm_notify_pdus_free(thread->pdus);
     vadm_handler_free(thread->handler);
     vadm_snmp_leave_source(thread);
     g_clear_pointer(&thread->last_message, g_free);
@@ -396,7 +468,11 @@ vadm_snmp_thread_main(void *data)
 {
     VadmSnmpThread *thread = data;
 
+    const VadmNotifyHooks hooks = {vadm_snmp_send_notification, vadm_snmp_wake, thread};
+
     thread->source->mailbox = vadm_mailbox_ref(thread->mailbox);
+    thread->pdus = vadm_notify_pdus_new(vadm_snmp_notification_ended, thread);
+    thread->notify = vadm_notify_new(vadm_handler_get_mib(thread->handler), &hooks);
     if (vadm_snmp_set_up(thread))
         vadm_snmp_loop(thread);
     vadm_snmp_tear_down(thread);
@@ -484,13 +560,6 @@ vadm_snmp_thread_is_connected(VadmSnmpThread *thread)
     return atomic_load(&thread->connected);
 }
 
-/* It is enough to be woken. */
-static void
-vadm_snmp_woken(gpointer data)
-{
-    (void)data;
-}
-
 gboolean
 vadm_snmp_thread_stop(VadmSnmpThread *thread, gint64 timeout_us)
 {
@@ -498,7 +567,7 @@ vadm_snmp_thread_stop(VadmSnmpThread *thread, gint64 timeout_us)
     gboolean ended;
 
     atomic_store(&thread->stopping, TRUE);
-    vadm_mailbox_post(thread->mailbox, vadm_snmp_woken, NULL, NULL);
+    vadm_snmp_wake(thread);
     vadm_mutex_lock(&thread->lock);
     while (!thread->ended && vadm_cond_wait_until(&thread->cond, &thread->lock, deadline))
         ;

@@ -179,8 +179,69 @@ def stopped():
             print(result)
 
 
+class Ways:
+    """Notifications by a subagent that does nothing else, and by virtadmd, to one UDP port. A way
+    to make them happen: a socket, how it is used, and how many each use makes."""
+
+    def __init__(self, place):
+        self.port = harness.free_port()
+        self.snmpd = harness.Snmpd(place, f"trap2sink udp:127.0.0.1:{self.port} public")
+        self.daemon = harness.Virtadmd(place, None, self.snmpd,
+                                       server="max_clients = 100000\nmax_anonymous_clients = 0")
+        bare = place.path("bare")
+        process = place.spawn("bare.out", [
+            os.path.join(harness.BUILD, "tests", "bench", "bench-traps"), "bare",
+            f"unix:{self.snmpd.agentx}", bare])
+        harness.wait_for(lambda: "ready" in process.output(), "the bare subagent")
+        self.enable("1000")
+        self.bare, self.one = (bare, "bytes", 1), (self.daemon.socket, "connect", 1)
+        self.both = (self.daemon.socket, "connect", 2)
+
+    def enable(self, bits):
+        status, text = self.snmpd.set((harness.oid("lvaNotifyEnable"), "x", bits))
+        assert status == 0, text
+
+    def latency(self, count):
+        return program("bench-traps", "latency", self.port, count, self.bare[0], self.one[0])[0]
+
+    def rate(self, way, rate, seconds):
+        """(how many came, in how many seconds) or None when one was lost"""
+        asked, came, took = program("bench-traps", "rate", self.port, *way, rate, seconds)[0].split()
+        return (int(came), float(took)) if asked == came else None
+
+    def highest(self, way, seconds):
+        """Notifications a second of the last rate before one is lost, or before asking for more
+        brings no more."""
+        best, rate = 0, 1000
+        while True:
+            done = self.rate(way, rate, seconds)
+            if not done:
+                return best
+            achieved = done[0] / done[1]
+            if achieved < 1.05 * best:
+                return max(best, achieved)
+            best, rate = achieved, rate * 1.25
+
+
+def notify():
+    """From connect() to the datagram of lvaClientConnected; notifications a second without loss."""
+    with harness.Place() as place:
+        ways = Ways(place)
+        say("", "bare", "virtadmd", "ratio")
+        for line in ways.latency(int(1000 * SCALE)).splitlines():
+            name, *figures = line.split()
+            say(f"connect() to datagram, {name}", *figures)
+        bare = ways.highest(ways.bare, SCALE)
+        one = ways.highest(ways.one, SCALE)
+        ways.enable("1800")
+        both = ways.highest(ways.both, SCALE)
+        bare = max(bare, ways.highest(ways.bare, SCALE))
+        say("a second, connected", f"{bare:.0f}", f"{one:.0f}", f"{one / bare:.2f}")
+        say("a second, and disconnected", f"{bare:.0f}", f"{both:.0f}", f"{both / bare:.2f}")
+
+
 BENCHMARKS = {"handler": handler, "relay": relay, "set": sets, "memory": memory,
-              "connects": connects, "stopped": stopped}
+              "connects": connects, "stopped": stopped, "notify": notify}
 
 
 def main():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Benchmarks (docs/benchmarks.md). Nothing of this is built or run by 'make check'.
-BENCHMARKS = tests/bench/bench-calls tests/bench/bench-handler tests/bench/bench-set
+BENCHMARKS = tests/bench/bench-calls tests/bench/bench-handler tests/bench/bench-set \
+	tests/bench/bench-traps
 EXTRA_PROGRAMS = $(BENCHMARKS)
 CLEANFILES += $(BENCHMARKS)
 EXTRA_DIST += tests/bench/bench.py
@@ -15,6 +16,9 @@ tests_bench_bench_handler_LDADD = libvadm-agent.la libvadm-daemon.la libvadm-com
 tests_bench_bench_set_SOURCES = tests/bench/bench-set.c
 tests_bench_bench_set_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
 tests_bench_bench_set_LDADD = $(NETSNMP_LIBS) $(GLIB_LIBS)
+tests_bench_bench_traps_SOURCES = tests/bench/bench-traps.c
+tests_bench_bench_traps_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
+tests_bench_bench_traps_LDADD = $(NETSNMP_LIBS) $(GLIB_LIBS)
 
 # BENCH: which of them (docs/benchmarks.md); none: all, briefly. BENCH_SCALE=5: five times as much.
 .PHONY: bench

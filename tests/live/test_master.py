@@ -103,7 +103,8 @@ class Stopped(contextlib.ExitStack):
         self.snmpd = snmpd
         self.daemon = harness.Virtadmd(place, libvirtd, snmpd)
         beside = self.enter_context(harness.Place())
-        self.control = harness.Virtadmd(beside, libvirtd, harness.Snmpd(beside))
+        self.control_snmpd = harness.Snmpd(beside)
+        self.control = harness.Virtadmd(beside, libvirtd, self.control_snmpd)
         self.times = {(kind, phase): ([], []) for kind in self.KINDS for phase in self.PHASES}
         self.phase, self.done, self.failures = "before", threading.Event(), []
         self.snmp_load = {}  # by phase: how much of a processor the snmp thread takes
@@ -151,6 +152,12 @@ class Stopped(contextlib.ExitStack):
                                                       for kind in self.KINDS), "calls", 120)
         self.snmp_load[phase] = (self.snmp_time() - before) / (time.monotonic() - began)
 
+    def stop_master(self):
+        self.snmpd.process.kill(signal.SIGSTOP)
+
+    def let_master_go_on(self):
+        self.snmpd.process.kill(signal.SIGCONT)
+
     def run(self, around, stop, count):
         """@around: seconds before and after; @stop: seconds; @count: at least so many calls of
         each kind in each of the three."""
@@ -166,9 +173,9 @@ class Stopped(contextlib.ExitStack):
             thread.start()
         try:
             self.spend("before", around, count)
-            self.snmpd.process.kill(signal.SIGSTOP)
+            self.stop_master()
             self.spend("during", stop, count)
-            self.snmpd.process.kill(signal.SIGCONT)
+            self.let_master_go_on()
             self.spend("after", around, count)
         finally:
             self.snmpd.process.kill(signal.SIGCONT)

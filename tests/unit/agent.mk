@@ -5,9 +5,11 @@ AGENT_FAKE = tests/unit/fake-source.c tests/unit/fake-source.h
 AGENT_REQUEST = $(AGENT_FAKE) tests/unit/agent-request.c tests/unit/agent-request.h
 
 check_PROGRAMS += tests/unit/test-agent-mib tests/unit/test-agent-set \
-	tests/unit/test-agent-phases tests/unit/test-agent-delegation tests/unit/test-agent-settings
+	tests/unit/test-agent-phases tests/unit/test-agent-delegation tests/unit/test-agent-settings \
+	tests/unit/test-agent-notify tests/unit/test-agent-notification
 TESTS += tests/unit/test-agent-mib tests/unit/test-agent-set \
-	tests/unit/test-agent-phases tests/unit/test-agent-delegation tests/unit/test-agent-settings
+	tests/unit/test-agent-phases tests/unit/test-agent-delegation tests/unit/test-agent-settings \
+	tests/unit/test-agent-notify tests/unit/test-agent-notification
 EXTRA_DIST += tests/unit/agent-expected.inc
 tests_unit_test_agent_mib_SOURCES = tests/unit/test-agent-mib.c $(AGENT_REQUEST)
 tests_unit_test_agent_mib_CFLAGS = $(AGENT_TEST_CFLAGS)
@@ -24,6 +26,12 @@ tests_unit_test_agent_delegation_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_settings_SOURCES = tests/unit/test-agent-settings.c $(AGENT_REQUEST)
 tests_unit_test_agent_settings_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_settings_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_notify_SOURCES = tests/unit/test-agent-notify.c $(AGENT_FAKE)
+tests_unit_test_agent_notify_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_notify_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_notification_SOURCES = tests/unit/test-agent-notification.c $(AGENT_FAKE)
+tests_unit_test_agent_notification_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_notification_LDADD = $(AGENT_TEST_LIBS)
 
 # The snmp thread around a fake source, for experiments with a real master agent.
 check_PROGRAMS += tests/unit/agent-probe

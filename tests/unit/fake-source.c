@@ -344,6 +344,57 @@ fake_abort(VadmTxn *base)
     fake_txn_free(fake, txn);
 }
 
+static guint
+fake_subscribe(VadmSource *source, VadmEventFn tell, gpointer user)
+{
+    FakeSource *fake = (FakeSource *)source;
+
+    g_assert(!fake->tell);
+    fake->tell = tell;
+    fake->tell_user = user;
+    return ++fake->subscription;
+}
+
+static void
+fake_unsubscribe(VadmSource *source, guint id)
+{
+    FakeSource *fake = (FakeSource *)source;
+
+    g_assert(fake->tell && id == fake->subscription);
+    fake->tell = NULL;
+}
+
+VadmServerRow *
+fake_source_server(FakeSource *fake, guint32 index)
+{
+    for (guint i = 0; i < fake->servers->len; i++) {
+        VadmServerRow *row = &g_array_index(fake->servers, VadmServerRow, i);
+
+        if (row->index == index)
+            return row;
+    }
+    g_assert_not_reached();
+}
+
+void
+fake_source_tell(FakeSource *fake, VadmEventKind kind, guint32 server, guint32 client)
+{
+    VadmEvent event = {
+        .kind = kind, .at = g_get_monotonic_time(), .daemon = fake->daemon, .config = fake->config};
+
+    if (server != 0)
+        event.server = *fake_source_server(fake, server);
+    for (guint i = 0; client != 0 && i < fake->clients->len; i++) {
+        const VadmClientRow *row = &g_array_index(fake->clients, VadmClientRow, i);
+
+        if (row->server == server && row->index == client)
+            event.client = *row;
+    }
+    g_assert(event.client.index == client);
+    if (fake->tell)
+        fake->tell(&event, fake->tell_user);
+}
+
 static const VadmSourceClass fake_class = {
     .access = fake_access,
     .view_begin = fake_view_begin,
@@ -358,6 +409,8 @@ static const VadmSourceClass fake_class = {
     .undo = fake_undo,
     .finish = fake_finish,
     .abort = fake_abort,
+    .subscribe = fake_subscribe,
+    .unsubscribe = fake_unsubscribe,
 };
 
 static void

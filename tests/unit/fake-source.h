@@ -45,6 +45,10 @@ struct _FakeSource {
     guint n_changes;
 
     GQueue pending; /* of calls that have not completed, private */
+
+    VadmEventFn tell; /* who has subscribed: one at most */
+    gpointer tell_user;
+    guint subscription;
 };
 
 /** fake_source_new: 2 servers, 3 services, 5 clients: one with a string too long for its type,
@@ -54,6 +58,10 @@ void fake_source_free(FakeSource *fake);
 /** fake_source_complete: the oldest call that is pending completes. Returns: FALSE: there is none
  */
 gboolean fake_source_complete(FakeSource *fake);
+/** fake_source_server: the row itself, to be altered. Aborts when there is no server @index. */
+VadmServerRow *fake_source_server(FakeSource *fake, guint32 index);
+/** fake_source_tell: an event of now with the rows as they are; @server, @client: 0: none */
+void fake_source_tell(FakeSource *fake, VadmEventKind kind, guint32 server, guint32 client);
 /** fake_source_workers_min: what is in force for the server @index. */
 guint32 fake_source_workers_min(FakeSource *fake, guint32 index);
 

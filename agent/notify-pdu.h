@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Notifications on their way to the master agent: the agentx-Notify-PDU (RFC 2741 section 6.2.10),
+ * sent without waiting, and the answer to each. Calls net-snmp. snmp thread.
+ *
+ * net-snmp's own send_v2trap() does not tell when the master has answered, and to send without
+ * knowing is what blocks subagent and master for ever (docs/agent.md).
+ */
+#ifndef VADM_AGENT_NOTIFY_PDU_H
+#define VADM_AGENT_NOTIFY_PDU_H
+
+#include "agent/netsnmp.h"
+#include "agent/notify.h"
+
+typedef struct _VadmNotifyPdus VadmNotifyPdus;
+
+/* The end of a notification. @answered: FALSE: not in time, or the session was closed */
+typedef void (*VadmNotifyPduDone)(gsize ticket, gboolean answered, gpointer user);
+
+VadmNotifyPdus *vadm_notify_pdus_new(VadmNotifyPduDone done, gpointer user);
+/** vadm_notify_pdus_free: (nullable): after net-snmp has closed the session. */
+void vadm_notify_pdus_free(VadmNotifyPdus *pdus);
+
+/**
+ * vadm_notify_pdus_send:
+ * @session: that is open with the master agent
+ * @ticket: not 0; given to the VadmNotifyPduDone, which is called once, but not from here
+ *
+ * Without sysUpTime.0, which is then the master's own. Returns: FALSE: net-snmp cannot send it, or
+ * VADM_NOTIFY_WINDOW are on their way; nobody is called then
+ */
+gboolean vadm_notify_pdus_send(VadmNotifyPdus *pdus, netsnmp_session *session,
+                               const VadmNotification *notification, const VadmVarbind *varbinds,
+                               guint n, gsize ticket);
+
+#endif
