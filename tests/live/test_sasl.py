@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import os
 import re
+import socket
 import struct
 import unittest
 
@@ -294,6 +295,45 @@ log_outputs = "1:file:{debug}"
         self.assertIn("does not allow 'fred@example'", self.daemon.log_text())
         self.assertEqual(
             harness.virsh(self.daemon.socket, "list", env=self.credentials("anna@example"))[0], 0)
+
+    def test_back_end_that_hangs(self):
+        """saslauthd does not answer: those who asked wait, and nobody else; they can be disconnected, and
+        the daemon can be ended."""
+        mux = socket.socket(socket.AF_UNIX)
+        self.addCleanup(mux.close)
+        mux.bind(self.place.path("mux"))
+        mux.listen(8)
+        self.place.write("sasl/virtadmd.conf", f"""\
+mech_list: plain
+pwcheck_method: saslauthd
+saslauthd_path: {self.place.path("mux")}
+""")
+        self.run_virtadmd(listen="listen = unix:plain;unix+sasl:libvirt-sock")
+        plain = os.path.join(self.daemon.dir, "plain")
+        waiting, held = [self.client() for _ in range(5)], []
+        for client in waiting:
+            client.call(INIT)
+            client.send(START, start(b"\0fred@example\0password", "PLAIN"))
+            client.send(LIST)
+            held.append(mux.accept()[0])
+            self.addCleanup(held[-1].close)
+        self.assertEqual(harness.virsh(plain, "list")[0], 0)
+        ids = re.findall(r"^ *(\d+)", self.daemon.virt_admin("client-list", "libvirtd")[1],
+                         re.MULTILINE)
+        self.assertEqual(len(ids), len(waiting))
+        waiting[0].sock.close()
+        self.assertEqual(self.daemon.virt_admin("client-disconnect", "libvirtd", ids[1])[0], 0)
+        self.assertIsNone(waiting[1].receive())
+        wait_for(lambda: len(re.findall(r"^ *(\d+)", self.daemon.virt_admin(
+            "client-list", "libvirtd")[1], re.MULTILINE)) == 3, "two to be gone")
+        for one, answer in zip(held, (b"\0\2OK", b"\0\2OK", b"\0\2OK", b"\0\2NO")):
+            one.sendall(answer)
+            one.close()
+        self.assertEqual(said(waiting[2].receive())[0], 1)
+        self.assertEqual(waiting[2].receive()[6], b"\0\0\0\1\0\0\0\0")
+        self.assertEqual(harness.error_of(waiting[3].receive()), FAILED)
+        self.assertIsNone(waiting[3].receive())
+        self.assertEqual(self.daemon.stop(), 0)
 
     def test_beside_a_plain_socket(self):
         """Each socket asks for its own: one may be for root, without SASL."""
