@@ -3,8 +3,6 @@
  * The keys of the configuration file: one table, and how each kind of value is read and written.
  * A key is added here, in the struct and its default (config.c), and in docs/configuration.md.
  */
-#include <config.h> /* HAVE_SASL */
-
 #include <grp.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,26 +95,6 @@ static const VadmConfigKey keys[] = {
 static const char *const notify_bits[] = {
     "clientLimit", "unauthLimit", "clientHigh", "clientConnect", "clientDisconnect",
     "workers",     "config",      "daemon",     "authFailure",   "upstream",
-};
-
-#ifdef HAVE_SASL
-#define SASL_AVAILABLE TRUE
-#else
-#define SASL_AVAILABLE FALSE
-#endif
-
-typedef struct {
-    const char *name;
-    gboolean available, readonly;
-    VadmAuthKind auth;
-} VadmListenKind;
-
-/* Where a listen may be, and how its clients authenticate themselves. */
-static const VadmListenKind listen_kinds[] = {
-    {"unix", TRUE, FALSE, VADM_AUTH_NONE},      {"unix-ro", TRUE, TRUE, VADM_AUTH_NONE},
-    {"unix+sasl", TRUE, FALSE, VADM_AUTH_SASL}, {"unix-ro+sasl", TRUE, TRUE, VADM_AUTH_SASL},
-    {"tcp", FALSE, FALSE, VADM_AUTH_NONE},      {"tcp+sasl", FALSE, FALSE, VADM_AUTH_SASL},
-    {"tls", FALSE, FALSE, VADM_AUTH_NONE},      {"tls+sasl", FALSE, FALSE, VADM_AUTH_SASL},
 };
 
 const char *
@@ -446,26 +424,6 @@ vadm_read_program(VadmKeyReader *reader, const char *text, GError **error)
     return TRUE;
 }
 
-/* Returns: (transfer full) (nullable): @path, if it is relative below the runtime directory. */
-static char *
-vadm_read_socket_path(VadmKeyReader *reader, const char *path, GError **error)
-{
-    g_autofree char *full = NULL;
-
-    if (!*path) {
-        vadm_rule(error, "the path of the socket is missing");
-        return NULL;
-    }
-    full =
-        *path == '/' ? g_strdup(path) : g_build_filename(reader->config->runtime_dir, path, NULL);
-    if (strlen(full) > VADM_SOCKET_PATH_MAX) {
-        vadm_rule(error, "the path of a socket has at most %u octets, %s has %zu",
-                  VADM_SOCKET_PATH_MAX, full, strlen(full));
-        return NULL;
-    }
-    return g_steal_pointer(&full);
-}
-
 static gboolean
 vadm_read_upstream(VadmKeyReader *reader, const char *text, GError **error)
 {
@@ -474,52 +432,12 @@ vadm_read_upstream(VadmKeyReader *reader, const char *text, GError **error)
     if (*text) {
         if (!g_str_has_prefix(text, "unix:"))
             return vadm_rule(error, "must be unix:PATH");
-        path = vadm_read_socket_path(reader, text + strlen("unix:"), error);
+        path = vadm_config_socket_path(reader->config, text + strlen("unix:"), error);
         if (!path)
             return FALSE;
     }
     vadm_take_string(reader->member, path);
     return TRUE;
-}
-
-/* @text: "KIND:...". Returns: NULL: there is no such kind */
-static const VadmListenKind *
-vadm_find_listen_kind(const char *text)
-{
-    gsize length = strcspn(text, ":");
-
-    for (guint i = 0; i < G_N_ELEMENTS(listen_kinds); i++) {
-        const VadmListenKind *kind = &listen_kinds[i];
-
-        if (strlen(kind->name) == length && strncmp(text, kind->name, length) == 0)
-            return kind;
-    }
-    return NULL;
-}
-
-static VadmListenConfig *
-vadm_read_one_listen(VadmKeyReader *reader, const char *text, GError **error)
-{
-    const VadmListenKind *kind = vadm_find_listen_kind(text);
-    const char *colon = strchr(text, ':');
-    g_autofree char *path = NULL;
-
-    if (kind && !kind->available) {
-        vadm_rule(error, "'%s': %s is not available in this version", text, kind->name);
-        return NULL;
-    }
-    if (!kind || !colon) {
-        vadm_rule(error,
-                  "'%s' must be unix:PATH, unix-ro:PATH, unix+sasl:PATH or unix-ro+sasl:PATH",
-                  text);
-        return NULL;
-    }
-    if (kind->auth == VADM_AUTH_SASL && !SASL_AVAILABLE) {
-        vadm_rule(error, "'%s': this virtadmd was built without SASL", text);
-        return NULL;
-    }
-    path = vadm_read_socket_path(reader, colon + 1, error);
-    return path ? vadm_listen_config_new(path, kind->readonly, kind->auth) : NULL;
 }
 
 static gboolean
@@ -533,7 +451,8 @@ vadm_read_listen(VadmKeyReader *reader, const char *text, GError **error)
         return FALSE;
     g_ptr_array_set_size(listens, 0);
     for (char **element = list; *element; element++) {
-        VadmListenConfig *listen = vadm_read_one_listen(reader, *element, error);
+        VadmListenConfig *listen = vadm_config_read_listen(reader->config, *element, error);
+
         if (!listen)
             return FALSE;
         g_ptr_array_add(listens, listen);

@@ -73,6 +73,15 @@ gboolean vadm_config_read_key(const VadmConfig *config, gpointer base, const Vad
 void vadm_config_write_key(gconstpointer base, const VadmConfigKey *key, gboolean names,
                            GKeyFile *file, const char *group);
 
+/* config-listen.c; for both @error's message is the rule that was broken only. */
+
+/* vadm_config_socket_path: Returns: (transfer full) (nullable): @path, if it is relative below the
+ * runtime directory of @config. */
+char *vadm_config_socket_path(const VadmConfig *config, const char *path, GError **error);
+/* vadm_config_read_listen: @text: "KIND:PATH". Returns: (transfer full) (nullable) */
+VadmListenConfig *vadm_config_read_listen(const VadmConfig *config, const char *text,
+                                          GError **error);
+
 /* vadm_config_to_key_file: every key of @config. (transfer full) */
 GKeyFile *vadm_config_to_key_file(const VadmConfig *config, gboolean names);
 
