@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/relay-link.h"
 #include "tests/unit/relay-fixture.h"
 
 static void
@@ -55,6 +56,59 @@ START_TEST(test_look)
         ck_assert_uint_eq(relay->upstream->peers->len, 1);
         g_clear_pointer(&relay->upstream, upstream_free);
     }
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* An upstream that hangs has one connection to answer, and is back when it does. */
+START_TEST(test_look_waits)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmRelay *state = (VadmRelay *)relay->program;
+    VadmClient *client = client_new(relay, FALSE);
+    const guint8 none[] = {0, 0, 0, 1, 0, 0, 0, VADM_REMOTE_AUTH_NONE};
+    Peer *looking;
+
+    state->look_ms = 1;
+    vadm_relay_set_deadline(relay->program, 20);
+    relay->upstream->greeting = "";
+    assert_call_fails(client, VADM_VIR_ERR_OPERATION_TIMEOUT, "did not answer");
+    looking = upstream_peer(relay->upstream, 1);
+    turns(200);
+    ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UNREACHABLE);
+    ck_assert_uint_eq(relay->upstream->peers->len, 2);
+    ck_assert_uint_eq(state->look_link->state, LINK_AUTH);
+    vadm_conn_send(looking->conn,
+                   raw_message(VADM_RPC_PROGRAM_REMOTE, VADM_RPC_REPLY, VADM_REMOTE_PROC_AUTH_LIST,
+                               state->look_link->own_serial, VADM_RPC_OK, none, sizeof(none)));
+    WAIT_FOR(relay_state(relay) == VADM_UPSTREAM_UP);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* What has no room for a connection costs one try at a time. */
+START_TEST(test_look_at_full_backlog)
+{
+    Relay *relay = relay_new(FALSE);
+    VadmRelay *state = (VadmRelay *)relay->program;
+    VadmClient *client = client_new(relay, FALSE);
+    int listener = silent_listener(relay->config.upstream, 0), filler;
+
+    filler = vadm_relay_socket(relay->config.upstream, NULL);
+    ck_assert_int_ge(filler, 0);
+    state->look_ms = 1;
+    vadm_relay_set_deadline(relay->program, 20);
+    assert_call_fails(client, VADM_VIR_ERR_OPERATION_TIMEOUT, "did not accept");
+    turns(20);
+    ck_assert_ptr_nonnull(state->look);
+    ck_assert_uint_eq(state->look_link->state, LINK_IDLE);
+    close(filler);
+    close(listener);
+    unlink(relay->config.upstream);
+    relay->upstream = upstream_new(relay->config.upstream);
+    WAIT_FOR(relay_state(relay) == VADM_UPSTREAM_UP);
     client_disconnect(client);
     relay_free(relay);
 }
@@ -124,6 +178,8 @@ test_state_add(Suite *suite)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_state_after_eof);
     tcase_add_test(tcase, test_look);
+    tcase_add_test(tcase, test_look_waits);
+    tcase_add_test(tcase, test_look_at_full_backlog);
     tcase_add_test(tcase, test_look_in_vain);
     tcase_add_loop_test(tcase, test_look_ends, 0, 2);
     suite_add_tcase(suite, tcase);
