@@ -45,7 +45,7 @@ link_ready(VadmRelayLink *link)
 {
     vadm_relay_link_clear_source(&link->deadline);
     link->state = LINK_READY;
-    vadm_relay_note_success(link->relay);
+    vadm_relay_note_success(link->upstream);
     /* It only looked, and is closed. */
     if (!link->client)
         return;

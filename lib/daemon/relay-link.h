@@ -27,8 +27,9 @@ typedef enum { GATE_OPEN, GATE_OPENING, GATE_IDENTITY } VadmRelayGate;
 struct _VadmRelayLink {
     gint refs;
     VadmRelay *relay;
+    VadmRelayUpstream *upstream;
     VadmClient *client; /* NULL once it is closed, and for a link that only looks */
-    const char *path;
+    const char *path;   /* of the upstream */
     VadmRelayLinkState state;
     VadmRelayGate gate;
 

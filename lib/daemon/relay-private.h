@@ -26,21 +26,27 @@
 
 typedef struct _VadmRelayLink VadmRelayLink;
 
+typedef struct _VadmRelay VadmRelay;
+
+/* One of the upstream daemon's two sockets, and what is known of it. */
 typedef struct {
+    VadmRelay *relay;
+    const char *path; /* (nullable): none is configured for this kind of service */
+    VadmUpstreamState state;
+    GSource *probe; /* a connection has ended */
+    GSource *look;  /* it is unreachable; NULL: it is not, and this is NULL, too */
+    VadmRelayLink *look_link;
+} VadmRelayUpstream;
+
+struct _VadmRelay {
     VadmProgram program;
     VadmServer *server;
     VadmMailbox *mailbox;
     GMainContext *context;
-    guint deadline_ms;
-    VadmUpstreamState state;
-    gboolean identity_warned; /* the upstream does not know CONNECT_SET_IDENTITY: said once */
-    GSource *probe;           /* a connection has ended */
-    char *probe_path;
-    guint look_ms;
-    GSource *look; /* the upstream is unreachable; NULL: it is not, and these two are NULL, too */
-    char *look_path;
-    VadmRelayLink *look_link;
-} VadmRelay;
+    guint deadline_ms, look_ms;
+    gboolean identity_warned;       /* the upstream does not know CONNECT_SET_IDENTITY: said once */
+    VadmRelayUpstream upstreams[2]; /* of read-write services, of read-only ones */
+};
 
 /* A call of a client. The worker that carries it waits until it is done. */
 typedef struct {
@@ -94,16 +100,15 @@ void vadm_relay_set_deadline(VadmProgram *program, guint deadline_ms);
 
 /** vadm_relay_note_success: the upstream has let us in. It closes the link that looked at it while
  * it was unreachable. */
-void vadm_relay_note_success(VadmRelay *relay);
-/** vadm_relay_note_failure: an attempt to reach the upstream at @path ended with @error: it is
- * unreachable, and looked at until it is back, unless it is this process that lacks descriptors or
- * memory. */
-void vadm_relay_note_failure(VadmRelay *relay, const char *path, const GError *error);
+void vadm_relay_note_success(VadmRelayUpstream *upstream);
+/** vadm_relay_note_failure: an attempt to reach the upstream ended with @error: it is unreachable,
+ * and looked at until it is back, unless it is this process that lacks descriptors or memory. */
+void vadm_relay_note_failure(VadmRelayUpstream *upstream, const GError *error);
 /** vadm_relay_probe_soon: an upstream connection ended: see, once for all that ended together,
  * whether the daemon is still there. */
-void vadm_relay_probe_soon(VadmRelay *relay, const char *path);
+void vadm_relay_probe_soon(VadmRelayUpstream *upstream);
 /** vadm_relay_state_clear: looks no more. */
-void vadm_relay_state_clear(VadmRelay *relay);
+void vadm_relay_state_clear(VadmRelayUpstream *upstream);
 
 /* relay-connect.c: main thread */
 
@@ -177,9 +182,8 @@ gboolean vadm_relay_process_time(guint32 pid, gint64 connected_since, guint64 *t
 /* relay-upstream.c: main thread, but for ref and unref */
 
 /** vadm_relay_link_new:
- * @client: (nullable): NULL: a link that only looks whether the upstream lets it in
- * @path: (nullable): the upstream's socket; NULL: none is configured for this kind of service */
-VadmRelayLink *vadm_relay_link_new(VadmRelay *relay, VadmClient *client, const char *path);
+ * @client: (nullable): NULL: a link that only looks whether the upstream lets it in */
+VadmRelayLink *vadm_relay_link_new(VadmRelayUpstream *upstream, VadmClient *client);
 VadmRelayLink *vadm_relay_link_ref(VadmRelayLink *link);
 void vadm_relay_link_unref(VadmRelayLink *link);
 /** vadm_relay_link_submit: @call: (transfer full): forwarded as soon as it may be. */

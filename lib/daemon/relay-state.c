@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is known of the upstream. A client that gets in, or does not, shows whether it is up; that a
- * connection ends shows nothing, so then it is looked at; and while it is unreachable it is looked
- * at again and again, lest its return is noticed by the next client only.
+ * What is known of the upstream, of each of its two sockets. A client that gets in, or does not,
+ * shows whether it is up; that a connection ends shows nothing, so then it is looked at; and while
+ * it is unreachable it is looked at again and again, lest its return is noticed by the next client
+ * only.
  */
 #define VADM_LOG_CATEGORY "daemon.relay"
 #include "daemon/relay-link.h"
@@ -12,71 +13,87 @@
 #include "common/log.h"
 
 static void
-relay_start_timer(VadmRelay *relay, GSource **source, guint milliseconds, GSourceFunc expired)
+upstream_start_timer(VadmRelayUpstream *upstream, GSource **source, guint milliseconds,
+                     GSourceFunc expired)
 {
     *source = g_timeout_source_new(milliseconds);
-    g_source_set_callback(*source, expired, relay, NULL);
-    g_source_attach(*source, relay->context);
+    g_source_set_callback(*source, expired, upstream, NULL);
+    g_source_attach(*source, upstream->relay->context);
 }
 
 /* Looking while it is unreachable: as a client would, for one that accepts may still let nobody
  * in. */
 
 static void
-relay_stop_looking(VadmRelay *relay)
+upstream_stop_looking(VadmRelayUpstream *upstream)
 {
-    vadm_relay_link_clear_source(&relay->look);
-    if (!relay->look_link)
+    vadm_relay_link_clear_source(&upstream->look);
+    if (!upstream->look_link)
         return;
-    vadm_relay_link_close(relay->look_link);
-    g_clear_pointer(&relay->look_link, vadm_relay_link_unref);
-    g_clear_pointer(&relay->look_path, g_free);
+    vadm_relay_link_close(upstream->look_link);
+    g_clear_pointer(&upstream->look_link, vadm_relay_link_unref);
 }
 
 /* One attempt at a time, however long it takes. */
 static gboolean
-relay_look(gpointer user)
+upstream_look(gpointer user)
 {
-    VadmRelay *relay = user;
+    VadmRelayUpstream *upstream = user;
 
-    if (relay->look_link->state == LINK_IDLE)
-        vadm_relay_link_connect(relay->look_link);
+    if (upstream->look_link->state == LINK_IDLE)
+        vadm_relay_link_connect(upstream->look_link);
     return G_SOURCE_CONTINUE;
 }
 
 static void
-relay_start_looking(VadmRelay *relay, const char *path)
+upstream_start_looking(VadmRelayUpstream *upstream)
 {
-    if (relay->look)
+    if (upstream->look)
         return;
-    relay->look_path = g_strdup(path);
-    relay->look_link = vadm_relay_link_new(relay, NULL, relay->look_path);
-    relay_start_timer(relay, &relay->look, relay->look_ms, relay_look);
+    upstream->look_link = vadm_relay_link_new(upstream, NULL);
+    upstream_start_timer(upstream, &upstream->look, upstream->relay->look_ms, upstream_look);
 }
 
 /* The state */
 
+/* Of both: one of them unreachable is not made good by the other. */
+static VadmUpstreamState
+relay_get_state(const VadmRelay *relay)
+{
+    VadmUpstreamState state = VADM_UPSTREAM_NONE;
+
+    for (guint i = 0; i < G_N_ELEMENTS(relay->upstreams); i++) {
+        if (relay->upstreams[i].state == VADM_UPSTREAM_UNREACHABLE)
+            return VADM_UPSTREAM_UNREACHABLE;
+        if (relay->upstreams[i].state == VADM_UPSTREAM_UP)
+            state = VADM_UPSTREAM_UP;
+    }
+    return state;
+}
+
 static void
-relay_set_state(VadmRelay *relay, VadmUpstreamState state)
+upstream_set_state(VadmRelayUpstream *upstream, VadmUpstreamState state)
 {
-    if (relay->state == state)
+    VadmRelay *relay = upstream->relay;
+
+    if (upstream->state == state)
         return;
-    relay->state = state;
-    vadm_server_set_upstream_state(relay->server, state);
+    upstream->state = state;
+    vadm_server_set_upstream_state(relay->server, relay_get_state(relay));
 }
 
 void
-vadm_relay_note_success(VadmRelay *relay)
+vadm_relay_note_success(VadmRelayUpstream *upstream)
 {
-    if (relay->state == VADM_UPSTREAM_UNREACHABLE)
-        VADM_INFO("upstream of server '%s' is reachable again",
-                  vadm_server_get_name(relay->server));
-    relay_set_state(relay, VADM_UPSTREAM_UP);
-    relay_stop_looking(relay);
+    if (upstream->state == VADM_UPSTREAM_UNREACHABLE)
+        VADM_INFO("upstream '%s' of server '%s' is reachable again", upstream->path,
+                  vadm_server_get_name(upstream->relay->server));
+    upstream_set_state(upstream, VADM_UPSTREAM_UP);
+    upstream_stop_looking(upstream);
 }
 
 void
-vadm_relay_note_failure(VadmRelay *relay, const char *path, const GError *error)
+vadm_relay_note_failure(VadmRelayUpstream *upstream, const GError *error)
 {
     switch (vadm_error_get_errno(error)) {
     case EMFILE:
@@ -85,49 +102,40 @@ vadm_relay_note_failure(VadmRelay *relay, const char *path, const GError *error)
     case ENOMEM:
         return;
     default:
-        relay_set_state(relay, VADM_UPSTREAM_UNREACHABLE);
-        relay_start_looking(relay, path);
+        upstream_set_state(upstream, VADM_UPSTREAM_UNREACHABLE);
+        upstream_start_looking(upstream);
     }
 }
 
 /* Looking behind the end of a connection */
 
-static void
-relay_clear_probe(VadmRelay *relay)
-{
-    vadm_relay_link_clear_source(&relay->probe);
-    g_clear_pointer(&relay->probe_path, g_free);
-}
-
 /* A connection that ends may have been ended for its own sake, by an administrator: only a
  * socket that nobody listens on says that the daemon is gone. */
 static gboolean
-relay_probe_now(gpointer user)
+upstream_probe_now(gpointer user)
 {
-    VadmRelay *relay = user;
+    VadmRelayUpstream *upstream = user;
     g_autoptr(GError) error = NULL;
-    int fd = vadm_relay_socket(relay->probe_path, &error);
+    int fd = vadm_relay_socket(upstream->path, &error);
 
     if (fd >= 0)
         close(fd);
     else if (vadm_error_get_errno(error) != EAGAIN)
-        vadm_relay_note_failure(relay, relay->probe_path, error);
-    relay_clear_probe(relay);
+        vadm_relay_note_failure(upstream, error);
+    vadm_relay_link_clear_source(&upstream->probe);
     return G_SOURCE_REMOVE;
 }
 
 void
-vadm_relay_probe_soon(VadmRelay *relay, const char *path)
+vadm_relay_probe_soon(VadmRelayUpstream *upstream)
 {
-    if (relay->probe || relay->state == VADM_UPSTREAM_UNREACHABLE)
-        return;
-    relay->probe_path = g_strdup(path);
-    relay_start_timer(relay, &relay->probe, VADM_RELAY_PROBE_MS, relay_probe_now);
+    if (!upstream->probe && upstream->state != VADM_UPSTREAM_UNREACHABLE)
+        upstream_start_timer(upstream, &upstream->probe, VADM_RELAY_PROBE_MS, upstream_probe_now);
 }
 
 void
-vadm_relay_state_clear(VadmRelay *relay)
+vadm_relay_state_clear(VadmRelayUpstream *upstream)
 {
-    relay_clear_probe(relay);
-    relay_stop_looking(relay);
+    vadm_relay_link_clear_source(&upstream->probe);
+    upstream_stop_looking(upstream);
 }

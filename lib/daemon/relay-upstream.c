@@ -86,9 +86,9 @@ vadm_relay_link_fail(VadmRelayLink *link, const GError *error)
     else
         VADM_DEBUG("still unreachable: %s", error->message);
     if (was_ready)
-        vadm_relay_probe_soon(link->relay, link->path);
+        vadm_relay_probe_soon(link->upstream);
     else
-        vadm_relay_note_failure(link->relay, link->path, error);
+        vadm_relay_note_failure(link->upstream, error);
     link_fail_calls(link, error);
     if (was_ready && link->client) {
         vadm_client_set_hold(link->client, FALSE);
@@ -479,14 +479,15 @@ vadm_relay_link_submit(VadmRelayLink *link, VadmRelayCall *call)
 /* The link */
 
 VadmRelayLink *
-vadm_relay_link_new(VadmRelay *relay, VadmClient *client, const char *path)
+vadm_relay_link_new(VadmRelayUpstream *upstream, VadmClient *client)
 {
     VadmRelayLink *link = g_new0(VadmRelayLink, 1);
 
     link->refs = 1;
-    link->relay = relay;
+    link->relay = upstream->relay;
+    link->upstream = upstream;
     link->client = client;
-    link->path = path;
+    link->path = upstream->path;
     g_queue_init(&link->held);
     link->calls = g_hash_table_new(NULL, NULL);
     link->streams = vadm_relay_streams_new();

@@ -326,13 +326,11 @@ vadm_relay_find_link(VadmClient *client)
 static VadmRelayLink *
 vadm_relay_get_link(VadmRelay *relay, VadmClient *client)
 {
-    const VadmServerConfig *config = vadm_server_get_config(relay->server);
     VadmRelayGuest *guest = vadm_relay_get_guest(client);
 
     if (!guest->link)
-        guest->link = vadm_relay_link_new(relay, client,
-                                          vadm_client_is_readonly(client) ? config->upstream_ro
-                                                                          : config->upstream);
+        guest->link =
+            vadm_relay_link_new(&relay->upstreams[vadm_client_is_readonly(client) ? 1 : 0], client);
     return guest->link;
 }
 
@@ -393,7 +391,8 @@ vadm_relay_program_free(VadmProgram *program)
 {
     VadmRelay *relay = (VadmRelay *)program;
 
-    vadm_relay_state_clear(relay);
+    for (guint i = 0; i < G_N_ELEMENTS(relay->upstreams); i++)
+        vadm_relay_state_clear(&relay->upstreams[i]);
     vadm_mailbox_unref(relay->mailbox);
     g_free(relay);
 }
@@ -408,9 +407,16 @@ static const VadmProgramClass vadm_relay_class = {
     .free = vadm_relay_program_free,
 };
 
+static VadmRelayUpstream
+vadm_relay_upstream(VadmRelay *relay, const char *path)
+{
+    return (VadmRelayUpstream){.relay = relay, .path = path, .state = VADM_UPSTREAM_NONE};
+}
+
 VadmProgram *
 vadm_relay_new(VadmServer *server)
 {
+    const VadmServerConfig *config = vadm_server_get_config(server);
     VadmDaemon *daemon = vadm_server_get_daemon(server);
     VadmRelay *relay = g_new0(VadmRelay, 1);
 
@@ -420,7 +426,8 @@ vadm_relay_new(VadmServer *server)
     relay->context = vadm_daemon_get_context(daemon);
     relay->deadline_ms = VADM_RELAY_DEADLINE_MS;
     relay->look_ms = VADM_RELAY_LOOK_MS;
-    relay->state = VADM_UPSTREAM_NONE;
+    relay->upstreams[0] = vadm_relay_upstream(relay, config->upstream);
+    relay->upstreams[1] = vadm_relay_upstream(relay, config->upstream_ro);
     return &relay->program;
 }
 

@@ -37,6 +37,37 @@ START_TEST(test_state_after_eof)
 }
 END_TEST
 
+/* One socket that can be reached says nothing of the other, which is looked at until it is back. */
+START_TEST(test_two_sockets)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmRelay *state = (VadmRelay *)relay->program;
+    VadmClient *reader = client_new(relay, TRUE);
+    Upstream *readonly;
+
+    state->look_ms = 20;
+    assert_call_fails(reader, VADM_VIR_ERR_SYSTEM_ERROR, g_strerror(ENOENT));
+    for (guint i = 0; i < 3; i++) {
+        VadmClient *writer = client_new(relay, FALSE);
+
+        assert_call_works(writer, relay->upstream);
+        client_disconnect(writer);
+        ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UNREACHABLE);
+    }
+    readonly = upstream_new(relay->config.upstream_ro);
+    WAIT_FOR(relay_state(relay) == VADM_UPSTREAM_UP);
+
+    assert_call_works(reader, readonly);
+    g_clear_pointer(&readonly, upstream_free);
+    WAIT_FOR(client_reason(reader) != 0);
+    WAIT_FOR(relay_state(relay) == VADM_UPSTREAM_UNREACHABLE);
+    ck_assert_ptr_nonnull(state->upstreams[1].look);
+    ck_assert_ptr_null(state->upstreams[0].look);
+    client_disconnect(reader);
+    relay_free(relay);
+}
+END_TEST
+
 /* Its return is noticed without a client, by one connection that ends there. */
 START_TEST(test_look)
 {
@@ -50,7 +81,7 @@ START_TEST(test_look)
         ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UNREACHABLE);
         relay->upstream = upstream_new(relay->config.upstream);
         WAIT_FOR(relay_state(relay) == VADM_UPSTREAM_UP);
-        ck_assert_ptr_null(state->look);
+        ck_assert_ptr_null(state->upstreams[0].look);
         WAIT_FOR(upstream_peer(relay->upstream, 0)->ended);
         turns(20);
         ck_assert_uint_eq(relay->upstream->peers->len, 1);
@@ -78,10 +109,11 @@ START_TEST(test_look_waits)
     turns(200);
     ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UNREACHABLE);
     ck_assert_uint_eq(relay->upstream->peers->len, 2);
-    ck_assert_uint_eq(state->look_link->state, LINK_AUTH);
+    ck_assert_uint_eq(state->upstreams[0].look_link->state, LINK_AUTH);
     vadm_conn_send(looking->conn,
                    raw_message(VADM_RPC_PROGRAM_REMOTE, VADM_RPC_REPLY, VADM_REMOTE_PROC_AUTH_LIST,
-                               state->look_link->own_serial, VADM_RPC_OK, none, sizeof(none)));
+                               state->upstreams[0].look_link->own_serial, VADM_RPC_OK, none,
+                               sizeof(none)));
     WAIT_FOR(relay_state(relay) == VADM_UPSTREAM_UP);
     client_disconnect(client);
     relay_free(relay);
@@ -102,8 +134,8 @@ START_TEST(test_look_at_full_backlog)
     vadm_relay_set_deadline(relay->program, 20);
     assert_call_fails(client, VADM_VIR_ERR_OPERATION_TIMEOUT, "did not accept");
     turns(20);
-    ck_assert_ptr_nonnull(state->look);
-    ck_assert_uint_eq(state->look_link->state, LINK_IDLE);
+    ck_assert_ptr_nonnull(state->upstreams[0].look);
+    ck_assert_uint_eq(state->upstreams[0].look_link->state, LINK_IDLE);
     close(filler);
     close(listener);
     unlink(relay->config.upstream);
@@ -161,7 +193,7 @@ START_TEST(test_look_ends)
         relay->upstream->greeting = NULL;
         assert_call_works(client, relay->upstream);
         ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UP);
-        ck_assert_ptr_null(state->look);
+        ck_assert_ptr_null(state->upstreams[0].look);
         vadm_conn_set_reading(upstream_peer(relay->upstream, 0)->conn, TRUE);
         WAIT_FOR(upstream_peer(relay->upstream, 0)->ended);
     }
@@ -177,6 +209,7 @@ test_state_add(Suite *suite)
 
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_state_after_eof);
+    tcase_add_test(tcase, test_two_sockets);
     tcase_add_test(tcase, test_look);
     tcase_add_test(tcase, test_look_waits);
     tcase_add_test(tcase, test_look_at_full_backlog);

@@ -59,7 +59,7 @@ START_TEST(test_no_descriptors)
     /* the look at the upstream behind a connection that ended cannot be had either */
     peer_close(upstream_peer(relay->upstream, 0));
     WAIT_FOR(client_reason(client) != 0);
-    WAIT_FOR(!((VadmRelay *)relay->program)->probe);
+    WAIT_FOR(!((VadmRelay *)relay->program)->upstreams[0].probe);
     ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UP);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
     client_disconnect(client);
@@ -72,9 +72,9 @@ START_TEST(test_path_too_long)
 {
     Relay *relay = relay_new(FALSE);
     VadmClient *client = client_new(relay, FALSE);
+    g_autofree char *path = g_strnfill(108, 'x');
 
-    g_free(relay->config.upstream);
-    relay->config.upstream = g_strnfill(108, 'x');
+    ((VadmRelay *)relay->program)->upstreams[0].path = path;
     assert_call_fails(client, VADM_VIR_ERR_SYSTEM_ERROR, g_strerror(ENAMETOOLONG));
     client_disconnect(client);
     relay_free(relay);
@@ -92,7 +92,7 @@ START_TEST(test_readonly)
     readonly = upstream_new(relay->config.upstream_ro);
     assert_call_works(client, readonly);
     ck_assert_uint_eq(relay->upstream->peers->len, 0);
-    g_clear_pointer(&relay->config.upstream_ro, g_free);
+    ((VadmRelay *)relay->program)->upstreams[1].path = NULL;
     assert_call_fails(other, VADM_VIR_ERR_SYSTEM_ERROR, "has no upstream for its read-only");
     ck_assert_uint_eq(relay->upstream->peers->len, 0);
     client_disconnect(client);
