@@ -496,6 +496,13 @@ vadm_pool_get_stats(VadmPool *pool, VadmPoolStats *stats)
     };
 }
 
+guint32
+vadm_pool_get_max(VadmPool *pool)
+{
+    VADM_LOCK_SCOPE(&pool->lock);
+    return pool->limits.max;
+}
+
 void
 vadm_pool_watch(VadmPool *pool, VadmPoolStarved starved, gpointer user)
 {

@@ -60,6 +60,8 @@ void vadm_pool_push(VadmPool *pool, gboolean priority, VadmJobFunc run, gpointer
                     GDestroyNotify destroy);
 
 void vadm_pool_get_stats(VadmPool *pool, VadmPoolStats *stats);
+/** vadm_pool_get_max: how many ordinary workers there may be now. Any thread. */
+guint32 vadm_pool_get_max(VadmPool *pool);
 
 /* Jobs wait and no ordinary worker is free. Called under the pool's lock, in any thread: must not
  * block, nor call the pool. */

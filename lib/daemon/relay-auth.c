@@ -5,7 +5,8 @@
  *
  * A SASL exchange goes from turn to turn through a worker, since checking somebody may take its
  * time. The client is held meanwhile, so there is one turn at a time, and what it sent behind it
- * is looked at when it is known who it is.
+ * is looked at when it is known who it is. A turn keeps its worker when its client goes, so that
+ * strangers who come and go could have all workers: half of them is what turns get.
  */
 #define VADM_LOG_CATEGORY "daemon.relay"
 #include "daemon/relay-private.h"
@@ -21,8 +22,11 @@
  * survive a STEP without a START. */
 typedef enum { AUTH_NEW, AUTH_LISTED, AUTH_STARTED } VadmRelayAuthStage;
 
-/* Whoever has the turn, the main thread or a worker, has it alone. */
+typedef struct _VadmRelayTurn VadmRelayTurn;
+
+/* Whoever has the turn, the main thread or a worker, has stage and sasl alone. */
 struct _VadmRelayAuth {
+    VadmRelayTurn *waiting; /* (nullable): in relay->turns; main thread */
     VadmRelayAuthStage stage;
     VadmSasl *sasl; /* from INIT to the end of the exchange */
 };
@@ -30,7 +34,7 @@ struct _VadmRelayAuth {
 typedef enum { TURN_GOES_ON, TURN_ADMITS, TURN_REFUSES } VadmRelayAuthOutcome;
 
 /* One turn. */
-typedef struct {
+struct _VadmRelayTurn {
     gint refs;
     VadmRelay *relay;
     VadmClient *client; /* and with it the auth */
@@ -41,7 +45,7 @@ typedef struct {
     VadmRelayAuthOutcome outcome;
     VadmMessage *reply;
     char *user; /* TURN_ADMITS */
-} VadmRelayTurn;
+};
 
 VadmRelayAuth *
 vadm_relay_auth_new(void)
@@ -246,11 +250,57 @@ turn_step(VadmRelayTurn *turn)
     xdr_free((xdrproc_t)xdr_vadm_remote_auth_sasl_step_args, (char *)&args);
 }
 
-/* In the main thread, which has the turn again. */
 static void
-turn_finish(gpointer data)
+turn_do(VadmRelayTurn *turn)
+{
+    if (turn->call->header.procedure == VADM_REMOTE_PROC_AUTH_SASL_INIT)
+        turn_init(turn);
+    else if (turn->call->header.procedure == VADM_REMOTE_PROC_AUTH_SASL_START)
+        turn_start(turn);
+    else
+        turn_step(turn);
+    if (turn->outcome != TURN_GOES_ON)
+        g_clear_pointer(&turn->auth->sasl, vadm_sasl_free);
+}
+
+static void turn_finish(gpointer data);
+
+/* Finished also where there was nothing to do any more: others wait for the place. */
+static gboolean
+turn_run(gpointer data)
 {
     VadmRelayTurn *turn = data;
+    gboolean ok;
+
+    if (!vadm_client_is_closed(turn->client))
+        turn_do(turn);
+    ok = turn->reply && turn->reply->header.status == VADM_RPC_OK;
+    vadm_mailbox_post(turn->relay->mailbox, turn_finish, turn_ref(turn), turn_unref);
+    return ok;
+}
+
+/* In the main thread again */
+
+static void
+relay_run_turns(VadmRelay *relay)
+{
+    VadmPool *pool = vadm_server_get_pool(relay->server);
+    guint places = MAX(vadm_pool_get_max(pool) / 2, 1);
+    VadmRelayTurn *turn;
+
+    while (relay->turns_run < places && (turn = g_queue_pop_head(&relay->turns))) {
+        const VadmRpcHeader *header = &turn->call->header;
+
+        turn->auth->waiting = NULL;
+        relay->turns_run++;
+        vadm_pool_push(pool, vadm_relay_is_priority(header->program, header->procedure), turn_run,
+                       turn, turn_unref);
+    }
+}
+
+static void
+turn_settle(VadmRelayTurn *turn)
+{
     VadmServer *server = turn->relay->server;
     VadmClient *client = turn->client;
 
@@ -267,28 +317,30 @@ turn_finish(gpointer data)
         vadm_client_close_flushed(client, VADM_DISCONNECT_AUTH_FAILURE);
     else
         vadm_client_set_hold(client, FALSE);
+}
+
+static void
+turn_finish(gpointer data)
+{
+    VadmRelayTurn *turn = data;
+    VadmRelay *relay = turn->relay;
+
+    if (turn->reply)
+        turn_settle(turn);
+    relay->turns_run--;
+    relay_run_turns(relay);
     turn_unref(turn);
 }
 
-static gboolean
-turn_run(gpointer data)
+void
+vadm_relay_auth_leave(VadmRelayAuth *auth, VadmRelay *relay)
 {
-    VadmRelayTurn *turn = data;
-    gboolean ok;
+    VadmRelayTurn *turn = g_steal_pointer(&auth->waiting);
 
-    if (vadm_client_is_closed(turn->client))
-        return FALSE;
-    if (turn->call->header.procedure == VADM_REMOTE_PROC_AUTH_SASL_INIT)
-        turn_init(turn);
-    else if (turn->call->header.procedure == VADM_REMOTE_PROC_AUTH_SASL_START)
-        turn_start(turn);
-    else
-        turn_step(turn);
-    if (turn->outcome != TURN_GOES_ON)
-        g_clear_pointer(&turn->auth->sasl, vadm_sasl_free);
-    ok = turn->reply->header.status == VADM_RPC_OK;
-    vadm_mailbox_post(turn->relay->mailbox, turn_finish, turn_ref(turn), turn_unref);
-    return ok;
+    if (!turn)
+        return;
+    g_queue_remove(&relay->turns, turn);
+    turn_unref(turn);
 }
 
 /* What is answered at once */
@@ -337,9 +389,9 @@ auth_take_turn(VadmRelayAuth *auth, VadmRelay *relay, VadmClient *client, VadmMe
     turn->auth = auth;
     turn->call = call;
     vadm_client_set_hold(client, TRUE);
-    vadm_pool_push(vadm_server_get_pool(relay->server),
-                   vadm_relay_is_priority(call->header.program, call->header.procedure), turn_run,
-                   turn, turn_unref);
+    auth->waiting = turn;
+    g_queue_push_tail(&relay->turns, turn);
+    relay_run_turns(relay);
 }
 
 gboolean

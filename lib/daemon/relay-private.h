@@ -46,6 +46,8 @@ struct _VadmRelay {
     guint deadline_ms, look_ms;
     gboolean identity_warned;       /* the upstream does not know CONNECT_SET_IDENTITY: said once */
     VadmRelayUpstream upstreams[2]; /* of read-write services, of read-only ones */
+    GQueue turns;                   /* of authentication, that wait for a place */
+    guint turns_run;                /* that have one */
 };
 
 /* A call of a client. The worker that carries it waits until it is done. */
@@ -134,6 +136,8 @@ void vadm_relay_auth_free(VadmRelayAuth *auth);
  */
 gboolean vadm_relay_auth_call(VadmRelayAuth *auth, VadmRelay *relay, VadmClient *client,
                               VadmMessage *call);
+/** vadm_relay_auth_leave: the client is gone: it waits for nothing any more. */
+void vadm_relay_auth_leave(VadmRelayAuth *auth, VadmRelay *relay);
 
 /* relay-priority.c */
 

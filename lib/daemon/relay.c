@@ -369,11 +369,13 @@ vadm_relay_program_stream(VadmProgram *program, VadmClient *client, VadmMessage 
 static void
 vadm_relay_program_client_closed(VadmProgram *program, VadmClient *client)
 {
-    VadmRelayLink *link = vadm_relay_find_link(client);
+    VadmRelayGuest *guest = vadm_client_get_program_data(client);
 
-    (void)program;
-    if (link)
-        vadm_relay_link_close(link);
+    if (!guest)
+        return;
+    vadm_relay_auth_leave(guest->auth, (VadmRelay *)program);
+    if (guest->link)
+        vadm_relay_link_close(guest->link);
 }
 
 static void
@@ -426,6 +428,7 @@ vadm_relay_new(VadmServer *server)
     relay->context = vadm_daemon_get_context(daemon);
     relay->deadline_ms = VADM_RELAY_DEADLINE_MS;
     relay->look_ms = VADM_RELAY_LOOK_MS;
+    g_queue_init(&relay->turns);
     relay->upstreams[0] = vadm_relay_upstream(relay, config->upstream);
     relay->upstreams[1] = vadm_relay_upstream(relay, config->upstream_ro);
     return &relay->program;

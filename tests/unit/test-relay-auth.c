@@ -151,11 +151,11 @@ fake_block(gboolean blocked)
     vadm_cond_broadcast(&fake.cond);
 }
 
-static gboolean
-fake_is_waiting(void)
+static guint
+fake_count_waiting(void)
 {
     VADM_LOCK_SCOPE(&fake.lock);
-    return fake.waiting == 1;
+    return fake.waiting;
 }
 
 static gboolean
@@ -463,7 +463,7 @@ START_TEST(a_slow_turn_holds_its_client_only)
     fake_block(TRUE);
     client_call(slow, START, 1, start_args, sizeof(start_args));
     ck_assert(client_held(slow));
-    WAIT_FOR(fake_is_waiting());
+    WAIT_FOR(fake_count_waiting() == 1);
     ck_assert_uint_eq(auth_type(other), VADM_REMOTE_AUTH_SASL);
     assert_ok(call(other, INIT));
     ck_assert(!client_held(other));
@@ -478,6 +478,62 @@ START_TEST(a_slow_turn_holds_its_client_only)
 }
 END_TEST
 
+/* Whoever checks passwords hangs, and those who asked give up and ask again. */
+START_TEST(strangers_do_not_get_all_workers)
+{
+    const guint places = 4; /* of the fixture's eight workers */
+    Relay *relay = relay_new(TRUE);
+    VadmClient *friend = client_new(relay, FALSE), *strangers[20];
+
+    fake.complete = TRUE;
+    for (guint i = 0; i < G_N_ELEMENTS(strangers); i++) {
+        strangers[i] = client_new_stranger(relay);
+        assert_ok(call(strangers[i], INIT));
+    }
+    fake_block(TRUE);
+    for (guint i = 0; i < G_N_ELEMENTS(strangers); i++)
+        client_call(strangers[i], START, 1, start_args, sizeof(start_args));
+    WAIT_FOR(fake_count_waiting() == places);
+    for (guint i = 0; i + 2 < G_N_ELEMENTS(strangers); i++)
+        client_disconnect(strangers[i]);
+    assert_call_works(friend, relay->upstream);
+    ck_assert_uint_eq(fake_count_waiting(), places);
+
+    fake_block(FALSE);
+    for (guint i = 18; i < 20; i++) {
+        assert_ok(client_at(strangers[i], 1));
+        ck_assert_uint_eq(auth_type(strangers[i]), VADM_REMOTE_AUTH_NONE);
+        client_disconnect(strangers[i]);
+    }
+    ck_assert_uint_eq(fake.starts, places + 2); /* who left the queue was not asked about */
+    client_disconnect(friend);
+    WAIT_FOR(fake_all_freed());
+    relay_free(relay);
+}
+END_TEST
+
+/* The end comes while some have a place, and others wait for one. */
+START_TEST(ended_in_the_middle)
+{
+    Relay *relay = relay_new(FALSE);
+    VadmClient *strangers[8];
+
+    for (guint i = 0; i < G_N_ELEMENTS(strangers); i++) {
+        strangers[i] = client_new_stranger(relay);
+        assert_ok(call(strangers[i], INIT));
+    }
+    fake_block(TRUE);
+    for (guint i = 0; i < G_N_ELEMENTS(strangers); i++)
+        client_call(strangers[i], START, 1, start_args, sizeof(start_args));
+    WAIT_FOR(fake_count_waiting() == 4);
+    for (guint i = 0; i < G_N_ELEMENTS(strangers); i++)
+        client_disconnect(strangers[i]);
+    fake_block(FALSE);
+    relay_free(relay);
+    ck_assert(fake_all_freed());
+}
+END_TEST
+
 /* The client does not wait for the answer: a right one lets nobody in, a wrong one counts. */
 START_TEST(closed_in_the_middle)
 {
@@ -487,7 +543,7 @@ START_TEST(closed_in_the_middle)
     assert_ok(call(client, INIT));
     fake_block(TRUE);
     client_call(client, START, 1, start_args, sizeof(start_args));
-    WAIT_FOR(fake_is_waiting());
+    WAIT_FOR(fake_count_waiting() == 1);
     fake.complete = TRUE;
     fake.refuses = _i == 1;
     client_disconnect(client);
@@ -628,6 +684,8 @@ main(void)
     tcase_add_test(tc, undecodable_calls);
     tcase_add_test(tc, nil_and_empty);
     tcase_add_test(tc, a_slow_turn_holds_its_client_only);
+    tcase_add_test(tc, strangers_do_not_get_all_workers);
+    tcase_add_test(tc, ended_in_the_middle);
     tcase_add_loop_test(tc, closed_in_the_middle, 0, 2);
     tcase_add_loop_test(tc, abandoned, 0, 4);
     tcase_add_loop_test(tc, answers_are_those_of_libvirtd, 0, 10);
