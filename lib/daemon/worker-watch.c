@@ -10,7 +10,10 @@
 struct _VadmWorkerWatch {
     VadmServer *server;
     VadmMailbox *mailbox;
-    GSource *source; /* its ready time is when to look, -1: not at all; main thread */
+    GMainContext *context;
+    /* Its ready time is when to look; NULL: not at all, as usual: each turn of the main loop has to
+     * go through all sources. Main thread. */
+    GSource *source;
 };
 
 /* The queue must have been the other way round for a time in one piece before the alarm changes,
@@ -72,6 +75,15 @@ vadm_worker_watch_update(VadmServer *server)
     return next;
 }
 
+static void
+vadm_worker_watch_stop(VadmWorkerWatch *watch)
+{
+    if (!watch->source)
+        return;
+    g_source_destroy(watch->source);
+    g_clear_pointer(&watch->source, g_source_unref);
+}
+
 /* Jobs may have come between looking and rearming: then the pool will not call, and it is looked
  * once more. */
 static gboolean
@@ -81,21 +93,29 @@ vadm_worker_watch_look(GSource *source, GSourceFunc callback, gpointer user)
     gint64 next = vadm_worker_watch_update(watch->server);
 
     (void)callback;
-    if (next < 0 && !vadm_pool_rearm(watch->server->pool))
-        next = 0;
-    g_source_set_ready_time(source, next);
+    if (next < 0 && vadm_pool_rearm(watch->server->pool)) {
+        vadm_worker_watch_stop(watch);
+        return G_SOURCE_REMOVE;
+    }
+    g_source_set_ready_time(source, MAX(next, 0));
     return G_SOURCE_CONTINUE;
 }
 
 /* Jobs have just begun to wait, so nothing is to be seen yet. Looking now might find that they
  * wait no more and let the pool call again: as often as jobs come, if all workers are mostly busy.
- */
+ *
+ * A source of our own, since timeouts of GLib start when they are made. */
 static void
 vadm_worker_watch_arm(gpointer data)
 {
+    static GSourceFuncs funcs = {.dispatch = vadm_worker_watch_look};
     VadmWorkerWatch *watch = data;
 
+    vadm_worker_watch_stop(watch);
+    watch->source = g_source_new(&funcs, sizeof(GSource));
+    g_source_set_callback(watch->source, NULL, watch, NULL);
     g_source_set_ready_time(watch->source, g_get_monotonic_time() + VADM_WORKER_WATCH_US);
+    g_source_attach(watch->source, watch->context);
 }
 
 /* Under the pool's lock. */
@@ -107,18 +127,14 @@ vadm_worker_watch_starved(gpointer user)
     vadm_mailbox_post(watch->mailbox, vadm_worker_watch_arm, watch, NULL);
 }
 
-/* A source of our own, since timeouts of GLib start when they are made. */
 VadmWorkerWatch *
 vadm_worker_watch_new(VadmServer *server, GMainContext *context)
 {
-    static GSourceFuncs funcs = {.dispatch = vadm_worker_watch_look};
     VadmWorkerWatch *watch = g_new0(VadmWorkerWatch, 1);
 
     watch->server = server;
     watch->mailbox = vadm_mailbox_ref(vadm_daemon_get_mailbox(server->daemon));
-    watch->source = g_source_new(&funcs, sizeof(GSource));
-    g_source_set_callback(watch->source, NULL, watch, NULL);
-    g_source_attach(watch->source, context);
+    watch->context = context ? g_main_context_ref(context) : NULL;
     vadm_pool_watch(server->pool, vadm_worker_watch_starved, watch);
     return watch;
 }
@@ -126,7 +142,7 @@ vadm_worker_watch_new(VadmServer *server, GMainContext *context)
 gint64
 vadm_worker_watch_due(const VadmWorkerWatch *watch)
 {
-    return g_source_get_ready_time(watch->source);
+    return watch->source ? g_source_get_ready_time(watch->source) : -1;
 }
 
 void
@@ -134,8 +150,8 @@ vadm_worker_watch_free(VadmWorkerWatch *watch)
 {
     if (!watch)
         return;
-    g_source_destroy(watch->source);
-    g_source_unref(watch->source);
+    vadm_worker_watch_stop(watch);
+    g_clear_pointer(&watch->context, g_main_context_unref);
     vadm_mailbox_unref(watch->mailbox);
     g_free(watch);
 }
