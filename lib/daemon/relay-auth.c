@@ -379,8 +379,9 @@ auth_refuse_polkit(VadmClient *client, const VadmMessage *call)
 
 /* @call: (transfer full) */
 static void
-auth_take_turn(VadmRelayAuth *auth, VadmRelay *relay, VadmClient *client, VadmMessage *call)
+auth_take_turn(VadmRelay *relay, VadmClient *client, VadmMessage *call)
 {
+    VadmRelayAuth *auth = vadm_relay_get_auth(client);
     VadmRelayTurn *turn = g_new0(VadmRelayTurn, 1);
 
     turn->refs = 1;
@@ -395,7 +396,7 @@ auth_take_turn(VadmRelayAuth *auth, VadmRelay *relay, VadmClient *client, VadmMe
 }
 
 gboolean
-vadm_relay_auth_call(VadmRelayAuth *auth, VadmRelay *relay, VadmClient *client, VadmMessage *call)
+vadm_relay_auth_call(VadmRelay *relay, VadmClient *client, VadmMessage *call)
 {
     gboolean authenticated = vadm_client_is_authenticated(client);
     gint32 procedure = call->header.program == VADM_RPC_PROGRAM_REMOTE ? call->header.procedure : 0;
@@ -408,7 +409,7 @@ vadm_relay_auth_call(VadmRelayAuth *auth, VadmRelay *relay, VadmClient *client, 
     case VADM_REMOTE_PROC_AUTH_SASL_START:
     case VADM_REMOTE_PROC_AUTH_SASL_STEP:
         if (!authenticated) {
-            auth_take_turn(auth, relay, client, call);
+            auth_take_turn(relay, client, call);
             return TRUE;
         }
         /* Once is enough, and where nothing is asked for there is nothing to answer. */

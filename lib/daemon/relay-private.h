@@ -71,7 +71,7 @@ typedef struct _VadmRelayAuth VadmRelayAuth;
 /* What the relay keeps for a client. */
 typedef struct {
     VadmRelayLink *link; /* (nullable) */
-    VadmRelayAuth *auth;
+    VadmRelayAuth *auth; /* (nullable) */
 } VadmRelayGuest;
 
 /* relay.c */
@@ -81,6 +81,9 @@ typedef struct {
 void vadm_relay_answer(VadmClient *client, const VadmMessage *call, xdrproc_t encode,
                        gconstpointer payload);
 void vadm_relay_refuse(VadmClient *client, const VadmMessage *call, int number, const char *detail);
+
+/** vadm_relay_get_auth: the client's; made where there was none. Main thread. */
+VadmRelayAuth *vadm_relay_get_auth(VadmClient *client);
 
 VadmRelayCall *vadm_relay_call_ref(VadmRelayCall *call);
 void vadm_relay_call_unref(VadmRelayCall *call);
@@ -134,8 +137,7 @@ void vadm_relay_auth_free(VadmRelayAuth *auth);
  * refused before the client is authenticated.
  * Returns: FALSE: neither: the call may be served
  */
-gboolean vadm_relay_auth_call(VadmRelayAuth *auth, VadmRelay *relay, VadmClient *client,
-                              VadmMessage *call);
+gboolean vadm_relay_auth_call(VadmRelay *relay, VadmClient *client, VadmMessage *call);
 /** vadm_relay_auth_leave: the client is gone: it waits for nothing any more. */
 void vadm_relay_auth_leave(VadmRelayAuth *auth, VadmRelay *relay);
 

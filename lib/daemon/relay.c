@@ -295,7 +295,7 @@ vadm_relay_guest_free(gpointer data)
     VadmRelayGuest *guest = data;
 
     g_clear_pointer(&guest->link, vadm_relay_link_unref);
-    vadm_relay_auth_free(guest->auth);
+    g_clear_pointer(&guest->auth, vadm_relay_auth_free);
     g_free(guest);
 }
 
@@ -307,9 +307,18 @@ vadm_relay_get_guest(VadmClient *client)
     if (guest)
         return guest;
     guest = g_new0(VadmRelayGuest, 1);
-    guest->auth = vadm_relay_auth_new();
     vadm_client_set_program_data(client, guest, vadm_relay_guest_free);
     return guest;
+}
+
+VadmRelayAuth *
+vadm_relay_get_auth(VadmClient *client)
+{
+    VadmRelayGuest *guest = vadm_relay_get_guest(client);
+
+    if (!guest->auth)
+        guest->auth = vadm_relay_auth_new();
+    return guest->auth;
 }
 
 /* (nullable) */
@@ -338,11 +347,10 @@ static void
 vadm_relay_program_call(VadmProgram *program, VadmClient *client, VadmMessage *message)
 {
     VadmRelay *relay = (VadmRelay *)program;
-    VadmRelayGuest *guest = vadm_relay_get_guest(client);
     VadmRelayCall *call;
 
     message = vadm_relay_plain_call(client, message);
-    if (!message || vadm_relay_auth_call(guest->auth, relay, client, message))
+    if (!message || vadm_relay_auth_call(relay, client, message))
         return;
     if (vadm_relay_answer_locally(client, message)) {
         vadm_message_free(message);
@@ -373,7 +381,8 @@ vadm_relay_program_client_closed(VadmProgram *program, VadmClient *client)
 
     if (!guest)
         return;
-    vadm_relay_auth_leave(guest->auth, (VadmRelay *)program);
+    if (guest->auth)
+        vadm_relay_auth_leave(guest->auth, (VadmRelay *)program);
     if (guest->link)
         vadm_relay_link_close(guest->link);
 }
