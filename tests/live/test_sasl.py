@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import os
+import random
 import re
 import socket
 import struct
@@ -22,6 +23,7 @@ REQUIRED = (39, 7, "authentication required")
 FAILED = (45, 7, "authentication failed: authentication failed")
 NO_POLKIT = (1, 7, "Library function returned error but did not set virError")
 FULL = 3
+SCALE = float(os.environ.get("VADM_TEST_SCALE", "1"))
 
 
 def octets(data):
@@ -333,6 +335,78 @@ saslauthd_path: {self.place.path("mux")}
         self.assertEqual(waiting[2].receive()[6], b"\0\0\0\1\0\0\0\0")
         self.assertEqual(harness.error_of(waiting[3].receive()), FAILED)
         self.assertIsNone(waiting[3].receive())
+        self.assertEqual(self.daemon.stop(), 0)
+
+    def take_part(self, client, scram, stage):
+        """The next step of a client, well done or not; returns its stage, None: it has gone."""
+        choice = self.random.random()
+        if choice < 0.15:
+            client.sock.close()
+            return None
+        if choice < 0.25:  # several at once, nobody waits for an answer, and some go at once
+            for call in (INIT, b""), (START, start(scram.first())), (LIST, b""), (VERSION, b""):
+                client.send(*call)
+            if self.random.random() < 0.5:
+                client.sock.close()
+                return None
+            return "lost"
+        if stage == "lost" or choice < 0.3:
+            client.send(self.random.choice((INIT, START, STEP, LIST, VERSION, POLKIT)),
+                        self.random.randbytes(self.random.randrange(40)))
+            return "lost"
+        if stage is None:
+            return "listed" if client.call(INIT) else None
+        if stage == "listed":
+            return said(client.call(START, start(scram.first())))[1]
+        if stage == "in":
+            client.call(LIST)
+            return "in"
+        password = scram.password
+        if choice > 0.7:
+            scram.password = b"wrong"
+        answer = step(scram.final(stage))
+        scram.password = password
+        reply = client.call(STEP, answer)
+        return "in" if reply and reply[5] == 0 else None
+
+    def test_any_order(self):
+        """Clients in all stages, good and bad, come and go beside each other and beside one who is in,
+        and when the daemon ends."""
+        self.random = random.Random(48)
+        self.run_virtadmd("max_anonymous_clients = 12\nmax_clients = 30")
+        user, guests = self.client(), []
+        self.assertEqual(said(enter(user))[0], 1)
+        self.assertEqual(user.call(1, open_payload())[5], 0)
+        for turn in range(int(2000 * SCALE)):
+            if len(guests) < 10:
+                guests.append([self.client(), Scram("fred@example", USERS["fred@example"]), None])
+            guest = self.random.choice(guests)
+            try:
+                stage = self.take_part(*guest)
+            except (OSError, AttributeError, TypeError):  # the daemon had enough of it
+                stage = None
+            if stage is None:
+                guest[0].sock.close()
+                guests.remove(guest)
+            else:
+                guest[2] = stage
+            if turn % 50 == 0:
+                self.assertEqual(user.call(VERSION)[5], 0)
+        for guest in guests[::2]:
+            guest[0].sock.close()
+
+        def counts():
+            return re.findall(r"^nclients(?:_unauth)? *: (\d+)", self.daemon.virt_admin(
+                "server-clients-info", "libvirtd")[1], re.MULTILINE)
+        del guests[::2]
+        wait_for(lambda: int(counts()[0]) <= 1 + len(guests), "those who left to be gone")
+        for guest in guests:
+            guest[0].sock.close()
+        wait_for(lambda: counts() == ["1", "0"], "the others to be gone")
+        last = [self.client() for _ in range(8)]
+        for client in last:
+            client.send(INIT)
+            client.send(START, start(Scram("fred@example", "").first()))
         self.assertEqual(self.daemon.stop(), 0)
 
     def test_beside_a_plain_socket(self):
