@@ -313,14 +313,15 @@ class Snmptrapd:
     def __init__(self, place):
         self.place, self.port = place, harness.free_port()
         self.dir = place.path("snmptrapd")
-        os.makedirs(self.dir, exist_ok=True)
+        state = os.path.join(self.dir, "state")  # net-snmp removes a snmptrapd.conf that is there
+        os.makedirs(state, exist_ok=True)
         self.handled_path = os.path.join(self.dir, "handled")
         self.log_path = os.path.join(self.dir, "log")
         handler = os.path.join(harness.SOURCE, "tests", "live", "tools", "traphandle.sh")
         user = f'{self.USER} SHA "{self.PASSWORDS[0]}" AES "{self.PASSWORDS[1]}"'
         allowed = "\n".join(f"authCommunity log,execute {name}" for name in self.COMMUNITIES)
         conf = place.write("snmptrapd/snmptrapd.conf", f"""\
-[snmp] persistentDir {self.dir}
+[snmp] persistentDir {state}
 {allowed}
 createUser -e {self.ENGINE} {user}
 createUser {user}
@@ -334,9 +335,7 @@ traphandle default /bin/sh {handler} {self.handled_path}
             harness.tool("snmptrapd"), "-f", "-C", "-c", conf, "-n", "-t", "-OU", "-M", ":".join(dirs),
             "-m", "SNMPv2-MIB:LIBVIRT-ADMIN-MIB", "-Lf", self.log_path,
             f"udp:127.0.0.1:{self.port}"],
-            {"SNMPCONFPATH": self.dir, "SNMP_PERSISTENT_DIR": self.dir,
-             "SNMP_PERSISTENT_FILE": os.path.join(self.dir, "snmptrapd.state"), "MIBS": "",
-             "MIBDIRS": ":".join(dirs)})
+            {"SNMPCONFPATH": self.dir, "SNMP_PERSISTENT_DIR": state, "MIBS": ""})
         harness.wait_for(self.listens, lambda: f"snmptrapd: {self.log()}")
 
     def log(self):
