@@ -329,6 +329,24 @@ class Reconnect(traps.Case):
         crowd.pop().sock.close()
         watch.expect("lvaClientsNormal", 2, ServerClientsCurrent=1)
 
+    def test_killed_with_notifications_under_way(self):
+        """As many as may be, again and again: none of their places is lost with a session."""
+        self.start(NO_ANONYMOUS, interval=0, enable=self.CLIENTS_ONLY)
+        for _ in range(3):
+            self.snmpd.process.kill(signal.SIGSTOP)
+            for client in [self.connect() for _ in range(100)]:
+                client.sock.close()
+            self.away()
+            self.back()
+        self.watch.skip()
+        before = self.counters()
+        for client in self.crowd(100):
+            client.sock.close()
+        self.wait_for_clients(0)
+        harness.wait_for(lambda: len(self.watch.unread()) == 200,
+                         lambda: f"200, not {len(self.watch.unread())}")
+        self.assertEqual(self.counters(), (before[0] + 200, before[1]))
+
     def test_all_is_well(self):
         self.start(interval=INTERVAL, enable=("clientLimit", "unauthLimit", "clientHigh",
                                               "workers", "config", "authFailure", "upstream"))
