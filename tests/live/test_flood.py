@@ -84,7 +84,8 @@ class Flood(unittest.TestCase):
         self.flood(0.5)
 
     def test_longer_than_the_session(self):
-        self.flood(max(4 * SCALE, 3))
+        daemon = self.flood(4)
+        self.assertIn("lost the master agent", daemon.log_text())
 
     def test_the_end_while_the_master_is_stopped(self):
         """What is not sent then never will be; nobody waits for it."""
@@ -130,6 +131,7 @@ class Flood(unittest.TestCase):
             # a call that waits for the master would take seconds
             self.assertLess(max(max(flooded.times[kind, "during"][0]) for kind in flooded.KINDS),
                             2 if SCALE == 1 else 10)
+            return flooded.daemon
 
     def counters(self):
         return self.snmpd.get(oid("lvaNotifySent"), oid("lvaNotifySuppressed"))

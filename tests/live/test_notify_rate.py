@@ -317,6 +317,22 @@ class Reconnect(traps.Case):
         self.only("lvaUpstreamDown")
         self.nothing_more()
 
+    def test_what_never_arrived(self):
+        """The master dies with the end of a condition and a change in its socket, unread."""
+        self.start(NO_ANONYMOUS + "max_clients = 2\nclients_high_percent = 0", interval=0,
+                   enable=("clientLimit", "config"))
+        crowd = self.crowd(2)
+        self.only("lvaClientsFull")
+        before = self.counters()[0]
+        self.snmpd.process.kill(signal.SIGSTOP)
+        crowd.pop().sock.close()
+        self.assertEqual(self.daemon.virt_admin("server-clients-set", "libvirtd",
+                                                "--max-clients", "70")[0], 0)
+        self.away()
+        self.back()
+        self.only("lvaClientsNormal", "lvaConfigChanged")
+        self.assertEqual(self.counters()[0], before + 4)  # two of them in vain
+
     def test_what_began_meanwhile(self):
         self.start(NO_ANONYMOUS + "max_clients = 2\nclients_high_percent = 0", interval=INTERVAL)
         self.away()
