@@ -212,9 +212,12 @@ class Ways:
     def highest(self, way, seconds):
         """Notifications a second of the last rate before one is lost, or before asking for more
         brings no more."""
-        best, rate = 0, 1000
+        best, rate = 0, 4000
         while True:
             done = self.rate(way, rate, seconds)
+            if not done and best == 0:
+                rate /= 2
+                continue
             if not done:
                 return best
             achieved = done[0] / done[1]
