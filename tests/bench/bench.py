@@ -206,7 +206,8 @@ class Ways:
 
     def rate(self, way, rate, seconds):
         """(how many came, in how many seconds) or None when one was lost"""
-        asked, came, took = program("bench-traps", "rate", self.port, *way, rate, seconds)[0].split()
+        out = program("bench-traps", "rate", self.port, *way, rate, seconds)[0]
+        asked, came, took = out.split()
         return (int(came), float(took)) if asked == came else None
 
     def highest(self, way, seconds):

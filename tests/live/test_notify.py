@@ -206,13 +206,17 @@ class Upstream(traps.Case):
                                  ServerJobQueueDepth=2)
         self.agree(told)
         self.settle()
+        # more workers take what waits, whatever becomes of it
+        self.set((oid("lvaServerWorkersMax", 2), ber.unsigned(10)))
+        harness.wait_for(lambda: self.get1("lvaServerJobQueueDepth", 2) == 0, "no queue")
+        self.settle()  # it has just become empty
+        self.agree(self.watch.expect("lvaWorkersAvailable", 2, ServerWorkersMax=10,
+                                     ServerJobQueueDepth=0))
         self.libvirtd.process.kill(signal.SIGCONT)
         for _ in range(3):
             self.assertEqual(client.receive()[5], 0)
-        answered = self.receiver.told()
-        self.assertEqual(answered[-1], told)  # the queue has just become empty
-        self.agree(self.watch.expect("lvaWorkersAvailable", 2, ServerWorkersMax=1,
-                                     ServerJobQueueDepth=0))
+        self.set((oid("lvaServerWorkersMax", 2), ber.unsigned(1)))
+        harness.wait_for(lambda: self.get1("lvaServerWorkersCurrent", 2) == 1, "one worker")
         # full for less than a second is not exhausted
         self.libvirtd.process.kill(signal.SIGSTOP)
         for _ in range(3):

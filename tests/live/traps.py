@@ -252,7 +252,8 @@ enterprises OBJECT IDENTIFIER ::= { private 1 }
 snmpV2 OBJECT IDENTIFIER ::= { internet 6 }
 snmpModules OBJECT IDENTIFIER ::= { snmpV2 3 }""",
     "SNMPv2-TC": """
-TruthValue ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION "" SYNTAX INTEGER { true(1), false(2) }
+TruthValue ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION ""
+    SYNTAX INTEGER { true(1), false(2) }
 TestAndIncr ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION "" SYNTAX INTEGER (0..2147483647)
 StorageType ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION ""
     SYNTAX INTEGER { volatile(2), nonVolatile(3) }
@@ -275,7 +276,8 @@ CounterBasedGauge64 ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION "" SYNTAX 
     "INET-ADDRESS-MIB": """
 InetAddressType ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION ""
     SYNTAX INTEGER { unknown(0), ipv4(1), ipv6(2), ipv4z(3), ipv6z(4), dns(16) }
-InetAddress ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION "" SYNTAX OCTET STRING (SIZE (0..255))
+InetAddress ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION ""
+    SYNTAX OCTET STRING (SIZE (0..255))
 InetPortNumber ::= TEXTUAL-CONVENTION DISPLAY-HINT "d" STATUS current DESCRIPTION ""
     SYNTAX Unsigned32 (0..65535)""",
 }
@@ -384,7 +386,7 @@ trapsess -Ci {user} {to}
         if module != "LIBVIRT-ADMIN-MIB":
             return None
         binds.pop("SNMPv2-MIB::sysUpTime.0")
-        # what snmptrapd adds to a trap that came in v1 (RFC 2576, 3.1): address, community, enterprise
+        # what snmptrapd adds to a trap that came in v1 (RFC 2576, 3.1)
         added = {key: binds.pop(key) for key in list(binds) if re.search(
             r"(\b18\.1\.[34]|snmpTrap\.3|snmpTrap(Address|Community|Enterprise))\.0$", key)}
         community = next((value for key, value in added.items()
