@@ -238,7 +238,8 @@ link_try(gpointer user)
     g_autoptr(GError) error = NULL;
     int fd = vadm_relay_socket(link->path, &error);
 
-    if (fd < 0 && vadm_error_get_errno(error) == EAGAIN)
+    /* A link that only looks is tried again soon enough. */
+    if (fd < 0 && vadm_error_get_errno(error) == EAGAIN && link->client)
         return G_SOURCE_CONTINUE;
     vadm_relay_link_clear_source(&link->retry);
     if (fd < 0)
@@ -260,11 +261,14 @@ link_deadline_passed(gpointer user)
     return G_SOURCE_REMOVE;
 }
 
+/* Who only looks has time: an upstream that hangs answers when it goes on, and must not find a
+ * queue of those that have given up. */
 void
 vadm_relay_link_connect(VadmRelayLink *link)
 {
     link->state = LINK_CONNECTING;
-    link->deadline = link_add_timer(link, link->relay->deadline_ms, link_deadline_passed);
+    if (link->client)
+        link->deadline = link_add_timer(link, link->relay->deadline_ms, link_deadline_passed);
     if (link_try(link) == G_SOURCE_CONTINUE)
         link->retry = link_add_timer(link, VADM_RELAY_RETRY_MS, link_try);
 }

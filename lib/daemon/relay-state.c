@@ -33,7 +33,7 @@ relay_stop_looking(VadmRelay *relay)
     g_clear_pointer(&relay->look_path, g_free);
 }
 
-/* An attempt may take longer than the time between two. */
+/* One attempt at a time, however long it takes. */
 static gboolean
 relay_look(gpointer user)
 {

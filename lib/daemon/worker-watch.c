@@ -87,12 +87,15 @@ vadm_worker_watch_look(GSource *source, GSourceFunc callback, gpointer user)
     return G_SOURCE_CONTINUE;
 }
 
+/* Jobs have just begun to wait, so nothing is to be seen yet. Looking now might find that they
+ * wait no more and let the pool call again: as often as jobs come, if all workers are mostly busy.
+ */
 static void
 vadm_worker_watch_arm(gpointer data)
 {
     VadmWorkerWatch *watch = data;
 
-    g_source_set_ready_time(watch->source, 0);
+    g_source_set_ready_time(watch->source, g_get_monotonic_time() + VADM_WORKER_WATCH_US);
 }
 
 /* Under the pool's lock. */

@@ -113,4 +113,60 @@ heard_take(void)
         ck_assert_str_eq(got_, wanted);                                                            \
     } while (0)
 
+static inline VadmServerConfig *
+server_config(void)
+{
+    return vadm_config_find_server(fix.config, "libvirtd");
+}
+
+static inline void
+events_setup(void)
+{
+    fixture_setup();
+    heard_setup();
+}
+
+static inline void
+events_teardown(void)
+{
+    fixture_teardown();
+    heard_teardown();
+}
+
+static inline void
+events_start(void)
+{
+    fixture_start();
+    heard_begin();
+}
+
+static inline void
+expect_clients(guint32 count)
+{
+    SPIN_UNTIL(vadm_server_count_clients(fix.server) == count);
+}
+
+static inline Peer *
+connect_as(guint32 count)
+{
+    Peer *peer = peer_new(fix.path);
+
+    expect_clients(count);
+    return peer;
+}
+
+static inline void
+disconnect_to(Peer *peer, guint32 count)
+{
+    peer_free(peer);
+    expect_clients(count);
+}
+
+/* Of the fixture's server. */
+static inline VadmChange
+change_to(VadmField field, guint64 number)
+{
+    return (VadmChange){.field = field, .server = 2, .value = {.number = number}};
+}
+
 #endif

@@ -4,6 +4,8 @@
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/daemon.h"
@@ -662,4 +664,35 @@ client_open(VadmClient *client, guint32 serial)
     client_call(client, VADM_REMOTE_PROC_CONNECT_OPEN, serial, args, sizeof(args));
     ck_assert_uint_eq(client_at(client, before)->header.serial, serial);
     ck_assert_uint_eq(client_at(client, before)->header.status, VADM_RPC_OK);
+}
+
+void
+assert_call_fails(VadmClient *client, int number, const char *text)
+{
+    guint before = client_received(client)->len;
+
+    client_call(client, PROC_VERSION, 77, NULL, 0);
+    assert_error(client_at(client, before), 77, number, text);
+}
+
+void
+assert_call_works(VadmClient *client, Upstream *upstream)
+{
+    guint before = client_received(client)->len;
+
+    client_call(client, PROC_VERSION, 78, NULL, 0);
+    peer_reply(upstream_wait_calls(upstream, 1), 0, VADM_RPC_OK, NULL, 0);
+    ck_assert_uint_eq(client_at(client, before)->header.status, VADM_RPC_OK);
+}
+
+int
+silent_listener(const char *path, int backlog)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, backlog), 0);
+    return listener;
 }

@@ -106,6 +106,15 @@ VadmMessage *raw_message(guint32 program, guint32 type, gint32 procedure, guint3
 /* Checks that @message is an error reply. */
 void assert_error(const VadmMessage *message, guint32 serial, int number, const char *text);
 
+#define PROC_VERSION VADM_REMOTE_PROC_CONNECT_GET_VERSION
+/* A call that must fail; @text is part of the error. */
+void assert_call_fails(VadmClient *client, int number, const char *text);
+void assert_call_works(VadmClient *client, Upstream *upstream);
+/* Listens and never accepts. */
+int silent_listener(const char *path, int backlog);
+
+/* test-relay-state.c: what is known of the upstream */
+void test_state_add(Suite *suite);
 /* test-relay-upstream.c: reaching, losing and holding back the upstream */
 void test_upstream_add(Suite *suite);
 

@@ -2,6 +2,7 @@
 check_PROGRAMS += tests/unit/test-relay
 TESTS += tests/unit/test-relay
 tests_unit_test_relay_SOURCES = tests/unit/test-relay.c tests/unit/test-relay-upstream.c \
+	tests/unit/test-relay-state.c \
 	tests/unit/relay-fixture.c tests/unit/relay-fixture.h
 tests_unit_test_relay_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_relay_LDADD = libvadm-daemon.la libvadm-rpc.la libvadm-common.la \

@@ -2,6 +2,7 @@
 SERVER_TESTS = \
 	tests/unit/test-client \
 	tests/unit/test-events \
+	tests/unit/test-events-threads \
 	tests/unit/test-limit \
 	tests/unit/test-resolver \
 	tests/unit/test-server \
@@ -19,6 +20,11 @@ tests_unit_test_client_LDADD = $(SERVER_TEST_LIBS)
 tests_unit_test_events_SOURCES = tests/unit/test-events.c tests/unit/events-fixture.h $(SERVER_FIXTURE)
 tests_unit_test_events_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_events_LDADD = $(SERVER_TEST_LIBS)
+
+tests_unit_test_events_threads_SOURCES = tests/unit/test-events-threads.c \
+	tests/unit/events-fixture.h $(SERVER_FIXTURE)
+tests_unit_test_events_threads_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_events_threads_LDADD = $(SERVER_TEST_LIBS)
 
 tests_unit_test_limit_SOURCES = tests/unit/test-limit.c
 tests_unit_test_limit_CFLAGS = $(UNIT_CFLAGS)

@@ -8,57 +8,6 @@
 #include "daemon/txn.h"
 #include "events-fixture.h"
 
-#define FLAPS 2000u
-
-static VadmServerConfig *
-server_config(void)
-{
-    return vadm_config_find_server(fix.config, "libvirtd");
-}
-
-static void
-setup(void)
-{
-    fixture_setup();
-    heard_setup();
-}
-
-static void
-teardown(void)
-{
-    fixture_teardown();
-    heard_teardown();
-}
-
-static void
-start(void)
-{
-    fixture_start();
-    heard_begin();
-}
-
-static void
-expect_clients(guint32 count)
-{
-    SPIN_UNTIL(vadm_server_count_clients(fix.server) == count);
-}
-
-static Peer *
-connect_as(guint32 count)
-{
-    Peer *peer = peer_new(fix.path);
-
-    expect_clients(count);
-    return peer;
-}
-
-static void
-disconnect_to(Peer *peer, guint32 count)
-{
-    peer_free(peer);
-    expect_clients(count);
-}
-
 /* The row of the event is the one that would be read at that moment. */
 static void
 expect_row(const VadmEvent *event)
@@ -114,7 +63,7 @@ START_TEST(connected_then_full_then_gone_then_normal)
 
     server_config()->limits.clients_max = 2;
     server_config()->limits.clients_high_percent = 0;
-    start();
+    events_start();
     one = connect_as(1);
     ck_assert_uint_eq(heard_count(), 1);
     ck_assert_int_eq(heard_at(0)->kind, VADM_EVENT_CLIENT_CONNECTED);
@@ -156,7 +105,7 @@ START_TEST(each_edge_is_told_once)
 
     server_config()->limits.clients_max = 20;
     server_config()->limits.clients_high_percent = 80;
-    start();
+    events_start();
     for (guint i = 0; i < 15; i++)
         peers[i] = connect_as(i + 1);
     heard_forget();
@@ -192,7 +141,7 @@ START_TEST(unauthenticated_have_a_limit_of_their_own)
 
     listen->auth = VADM_AUTH_SASL;
     server_config()->limits.clients_unauth_max = 1;
-    start();
+    events_start();
     one = connect_as(1);
     ck_assert(!heard_at(0)->client.authenticated);
     ck_assert_uint_eq(heard_at(0)->server.clients_unauth_current, 1);
@@ -222,7 +171,7 @@ START_TEST(nothing_is_told_of_the_beginning)
     VadmServerRow row;
 
     server_config()->limits.clients_max = 0;
-    start();
+    events_start();
     get_row(&row);
     ck_assert_int_eq(row.clients_state, VADM_LIMIT_FULL);
     settle();
@@ -280,7 +229,7 @@ START_TEST(reasons)
 
     server_config()->keepalive_interval = 1;
     server_config()->keepalive_count = 1;
-    start();
+    events_start();
     peer = connect_alone();
     peer_call(peer, ECHO_CLOSE, 1, "");
     expect_reason(peer, VADM_DISCONNECT_CLIENT);
@@ -341,7 +290,7 @@ START_TEST(who_may_not_enter_is_told_with_a_row)
 
     if (geteuid() != 0)
         return; /* only root can be somebody else */
-    start();
+    events_start();
     ck_assert_int_eq(chmod(fix.folder, 0755), 0);
     ck_assert_int_eq(chmod(fix.admin_path, 0666), 0);
     vadm_server_preset_id(fix.admin, G_MAXUINT32);
@@ -370,7 +319,7 @@ START_TEST(who_fails_to_authenticate_is_told)
     Peer *peer;
 
     listen->auth = VADM_AUTH_SASL;
-    start();
+    events_start();
     peer = connect_alone();
     client = get_client(1);
     vadm_server_note_auth_failure(fix.server, client);
@@ -389,7 +338,7 @@ END_TEST
 
 START_TEST(upstream_goes_and_returns)
 {
-    start();
+    events_start();
     vadm_server_set_upstream_state(fix.server, VADM_UPSTREAM_UP);
     EXPECT_HEARD("");
     vadm_server_set_upstream_state(fix.server, VADM_UPSTREAM_UNREACHABLE);
@@ -404,13 +353,6 @@ START_TEST(upstream_goes_and_returns)
 END_TEST
 
 /* The configuration */
-
-/* Of the fixture's server. */
-static VadmChange
-change_to(VadmField field, guint64 number)
-{
-    return (VadmChange){.field = field, .server = 2, .value = {.number = number}};
-}
 
 static VadmDaemonTxn *
 prepare(const VadmChange *changes, guint n)
@@ -431,7 +373,7 @@ START_TEST(an_undone_change_is_not_told_but_its_limits_are)
 
     server_config()->limits.clients_max = 10;
     server_config()->limits.clients_unauth_max = 1;
-    start();
+    events_start();
     peer = connect_alone();
     txn = prepare(&change, 1);
     EXPECT_HEARD("");
@@ -454,7 +396,7 @@ START_TEST(a_settled_change_is_told)
     VadmDaemonTxn *txn;
     gint64 before;
 
-    start();
+    events_start();
     before = g_get_real_time();
     txn = prepare(&change, 1);
     ck_assert(vadm_txn_commit(txn, NULL));
@@ -495,7 +437,7 @@ START_TEST(a_confirmation_is_not_told)
     const VadmChange confirm = {.field = VADM_FIELD_CONFIG_CONFIRM_TIMEOUT};
     const VadmChange other[] = {change_to(VADM_FIELD_SERVER_CLIENTS_HIGH_PERCENT, 51), changes[1]};
 
-    start();
+    events_start();
     commit_and_finish(changes, 2);
     EXPECT_HEARD("config");
     commit_and_finish(&confirm, 1);
@@ -510,175 +452,6 @@ START_TEST(a_confirmation_is_not_told)
 }
 END_TEST
 
-/* Threads */
-
-typedef struct {
-    GThread *thread;
-    guint32 first;
-    gint *turns; /* -1: it is enough */
-} Writer;
-
-static gpointer
-write_often(gpointer data)
-{
-    const Writer *writer = data;
-
-    for (guint32 i = 0; i < 100; i++) {
-        const VadmChange change =
-            change_to(VADM_FIELD_SERVER_CLIENTS_HIGH_PERCENT, writer->first + i % 2);
-        VadmFault fault = {0};
-
-        vadm_daemon_change(fix.daemon, &change, 1, VADM_ORIGIN_SNMP, PATIENCE, &fault);
-        g_clear_error(&fault.error);
-    }
-    return NULL;
-}
-
-START_TEST(generations_are_told_in_their_order)
-{
-    Writer writers[2] = {{.first = 10}, {.first = 20}};
-    guint32 last = 1;
-
-    start();
-    for (guint i = 0; i < 2; i++)
-        writers[i].thread = g_thread_new("writer", write_often, &writers[i]);
-    for (guint i = 0; i < 2; i++)
-        g_thread_join(writers[i].thread);
-    ck_assert_uint_ge(heard_count(), 100);
-    for (guint i = 0; i < heard_count(); i++) {
-        ck_assert_int_eq(heard_at(i)->kind, VADM_EVENT_CONFIG);
-        ck_assert_uint_eq(heard_at(i)->config.generation, last + 1);
-        last++;
-    }
-    settle();
-}
-END_TEST
-
-/* A few times for each turn, or its mail would pile up in the main loop. */
-static gpointer
-flap_limits(gpointer data)
-{
-    const Writer *writer = data;
-    VadmServerLimits limits = server_config()->limits;
-    gint turns, seen = 0;
-
-    while ((turns = g_atomic_int_get(writer->turns)) >= 0) {
-        for (; seen < 4 * turns; seen++) {
-            limits.clients_max = seen % 2 ? 4 : 1000;
-            vadm_server_set_limits(fix.server, &limits);
-        }
-        g_thread_yield();
-    }
-    return NULL;
-}
-
-/* Each edge follows from the one before, and from the numbers beside it. */
-static void
-expect_edge(const VadmEvent *event, VadmLimitState *state, guint32 *clients)
-{
-    const VadmServerRow *row = &event->server;
-
-    if (event->kind == VADM_EVENT_CLIENT_CONNECTED)
-        ++*clients;
-    if (event->kind == VADM_EVENT_CLIENT_DISCONNECTED)
-        --*clients;
-    ck_assert_uint_eq(row->clients_current, *clients);
-    if (row->clients_state == VADM_LIMIT_FULL)
-        ck_assert_uint_ge(row->clients_current, row->clients_max);
-    else
-        ck_assert_uint_lt(row->clients_current, row->clients_max);
-    if (event->kind == VADM_EVENT_CLIENT_LIMIT) {
-        ck_assert_int_ne(row->clients_state, *state);
-        *state = row->clients_state;
-    }
-}
-
-START_TEST(flapping_ends_with_what_is_true)
-{
-    gint turns = 0;
-    Writer writer = {.turns = &turns};
-    VadmLimitState state = VADM_LIMIT_NORMAL;
-    guint32 clients = 0;
-    VadmServerRow row;
-    Peer *peers[4];
-
-    server_config()->limits.clients_high_percent = 0;
-    start();
-    writer.thread = g_thread_new("writer", flap_limits, &writer);
-    for (guint i = 0; i < FLAPS / G_N_ELEMENTS(peers); i++) {
-        for (guint j = 0; j < G_N_ELEMENTS(peers); j++) {
-            g_atomic_int_inc(&turns);
-            peers[j] = connect_as(j + 1);
-        }
-        for (guint j = G_N_ELEMENTS(peers); j-- > 0;)
-            disconnect_to(peers[j], j);
-    }
-    peers[0] = connect_as(1);
-    g_atomic_int_set(&turns, -1);
-    g_thread_join(writer.thread);
-    for (guint i = 0; i < heard_count(); i++)
-        expect_edge(heard_at(i), &state, &clients);
-    get_row(&row);
-    ck_assert_int_eq(row.clients_state, state);
-    ck_assert_uint_eq(row.clients_current, clients);
-    ck_assert_uint_gt(heard_count(), 2 * FLAPS);
-    disconnect_to(peers[0], 0);
-}
-END_TEST
-
-typedef struct {
-    VadmEvents *events;
-    gint subscribed, calls, *stop;
-} Fickle;
-
-static void
-fickle_tell(const VadmEvent *event, gpointer user)
-{
-    Fickle *fickle = user;
-
-    ck_assert_uint_ne(event->server.index, 0);
-    ck_assert(g_atomic_int_get(&fickle->subscribed));
-    g_atomic_int_inc(&fickle->calls);
-}
-
-static gpointer
-come_and_go(gpointer data)
-{
-    Fickle *fickle = data;
-
-    while (!g_atomic_int_get(fickle->stop)) {
-        guint id;
-
-        g_atomic_int_set(&fickle->subscribed, TRUE);
-        id = vadm_events_subscribe(fickle->events, fickle_tell, fickle);
-        g_thread_yield();
-        vadm_events_unsubscribe(fickle->events, id);
-        g_atomic_int_set(&fickle->subscribed, FALSE);
-    }
-    return NULL;
-}
-
-START_TEST(nobody_is_called_who_has_gone)
-{
-    gint stop = FALSE;
-    Fickle fickle = {.stop = &stop};
-    GThread *thread;
-
-    start();
-    fickle.events = vadm_daemon_get_events(fix.daemon);
-    thread = g_thread_new("listener", come_and_go, &fickle);
-    for (guint i = 0; i < 1000 || !g_atomic_int_get(&fickle.calls); i++)
-        vadm_server_set_upstream_state(fix.server,
-                                       i % 2 ? VADM_UPSTREAM_UP : VADM_UPSTREAM_UNREACHABLE);
-    g_atomic_int_set(&stop, TRUE);
-    g_thread_join(thread);
-    ck_assert(vadm_events_wanted(fickle.events)); /* we are still there */
-    ck_assert_uint_ge(heard_count(), 1000);
-    heard_end();
-    ck_assert(!vadm_events_wanted(fickle.events));
-}
-END_TEST
-
 int
 main(void)
 {
@@ -686,7 +459,7 @@ main(void)
     TCase *tcase = tcase_create("events");
 
     tcase_set_timeout(tcase, 120);
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, events_setup, events_teardown);
     tcase_add_test(tcase, connected_then_full_then_gone_then_normal);
     tcase_add_test(tcase, each_edge_is_told_once);
     tcase_add_test(tcase, unauthenticated_have_a_limit_of_their_own);
@@ -698,9 +471,6 @@ main(void)
     tcase_add_test(tcase, an_undone_change_is_not_told_but_its_limits_are);
     tcase_add_test(tcase, a_settled_change_is_told);
     tcase_add_test(tcase, a_confirmation_is_not_told);
-    tcase_add_test(tcase, generations_are_told_in_their_order);
-    tcase_add_test(tcase, flapping_ends_with_what_is_true);
-    tcase_add_test(tcase, nobody_is_called_who_has_gone);
     suite_add_tcase(suite, tcase);
     return vadm_unit_main(suite);
 }

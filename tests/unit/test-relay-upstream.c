@@ -9,35 +9,14 @@
 
 #include "tests/unit/relay-fixture.h"
 
-#define REMOTE       VADM_RPC_PROGRAM_REMOTE
-#define PROC_VERSION VADM_REMOTE_PROC_CONNECT_GET_VERSION
-#define PROC_UP      208 /* STORAGE_VOL_UPLOAD */
+#define REMOTE  VADM_RPC_PROGRAM_REMOTE
+#define PROC_UP 208 /* STORAGE_VOL_UPLOAD */
 
 static void
 turns(guint n)
 {
     while (n-- > 0)
         relay_turn();
-}
-
-/* A call that must fail; @text is part of the error. */
-static void
-assert_call_fails(VadmClient *client, int number, const char *text)
-{
-    guint before = client_received(client)->len;
-
-    client_call(client, PROC_VERSION, 77, NULL, 0);
-    assert_error(client_at(client, before), 77, number, text);
-}
-
-static void
-assert_call_works(VadmClient *client, Upstream *upstream)
-{
-    guint before = client_received(client)->len;
-
-    client_call(client, PROC_VERSION, 78, NULL, 0);
-    peer_reply(upstream_wait_calls(upstream, 1), 0, VADM_RPC_OK, NULL, 0);
-    ck_assert_uint_eq(client_at(client, before)->header.status, VADM_RPC_OK);
 }
 
 START_TEST(test_absent)
@@ -184,19 +163,6 @@ START_TEST(test_wrong_answer)
 }
 END_TEST
 
-/* Listens and never accepts. */
-static int
-silent_listener(const char *path, int backlog)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-    g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
-    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    ck_assert_int_eq(listen(listener, backlog), 0);
-    return listener;
-}
-
 /* A daemon that is full accepts, by its kernel, and says nothing. */
 START_TEST(test_silent)
 {
@@ -317,29 +283,6 @@ START_TEST(test_eof)
     assert_call_fails(client, VADM_VIR_ERR_SYSTEM_ERROR, "closed the connection");
     ck_assert_uint_eq(relay->upstream->peers->len, 1);
     client_disconnect(client);
-    relay_free(relay);
-}
-END_TEST
-
-/* One connection that ends says nothing of the daemon; a socket without a daemon does. */
-START_TEST(test_state_after_eof)
-{
-    Relay *relay = relay_new(TRUE);
-    VadmClient *client = client_new(relay, FALSE), *second = client_new(relay, FALSE);
-
-    assert_call_works(client, relay->upstream);
-    peer_close(upstream_peer(relay->upstream, 0));
-    WAIT_FOR(client_reason(client) != 0);
-    WAIT_FOR(relay->upstream->peers->len == 2); /* the look at it */
-    turns(20);
-    ck_assert_int_eq(relay_state(relay), VADM_UPSTREAM_UP);
-
-    assert_call_works(second, relay->upstream);
-    g_clear_pointer(&relay->upstream, upstream_free);
-    WAIT_FOR(client_reason(second) != 0);
-    WAIT_FOR(relay_state(relay) == VADM_UPSTREAM_UNREACHABLE);
-    client_disconnect(client);
-    client_disconnect(second);
     relay_free(relay);
 }
 END_TEST
@@ -538,7 +481,6 @@ test_upstream_add(Suite *suite)
     suite_add_tcase(suite, reach);
     tcase_set_timeout(lose, 60);
     tcase_add_test(lose, test_eof);
-    tcase_add_test(lose, test_state_after_eof);
     tcase_add_test(lose, test_reply_to_nobody);
     tcase_add_test(lose, test_client_goes);
     tcase_add_test(lose, test_client_goes_while_connecting);

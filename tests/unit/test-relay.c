@@ -7,11 +7,10 @@
 #include "tests/unit/relay-fixture.h"
 #include "unit.h"
 
-#define REMOTE       VADM_RPC_PROGRAM_REMOTE
-#define PROC_VERSION VADM_REMOTE_PROC_CONNECT_GET_VERSION
-#define PROC_STATE   VADM_REMOTE_PROC_DOMAIN_GET_STATE
-#define PROC_DOWN    209 /* STORAGE_VOL_DOWNLOAD */
-#define PROC_UP      208 /* STORAGE_VOL_UPLOAD */
+#define REMOTE     VADM_RPC_PROGRAM_REMOTE
+#define PROC_STATE VADM_REMOTE_PROC_DOMAIN_GET_STATE
+#define PROC_DOWN  209 /* STORAGE_VOL_DOWNLOAD */
+#define PROC_UP    208 /* STORAGE_VOL_UPLOAD */
 
 static const guint8 feature_keepalive[] = {0, 0, 0, 10}, feature_fds[] = {0, 0, 0, 8},
                     feature_events[] = {0, 0, 0, 14};
@@ -650,6 +649,7 @@ suite_relay(void)
     tcase_add_test(streams, test_stream_collision);
     suite_add_tcase(suite, streams);
     test_upstream_add(suite);
+    test_state_add(suite);
     return suite;
 }
 

@@ -273,21 +273,12 @@ setup(void)
 {
     VadmServerLimits *limits;
 
-    fixture_setup();
-    heard_setup();
-    limits = &vadm_config_find_server(fix.config, "libvirtd")->limits;
+    events_setup();
+    limits = &server_config()->limits;
     limits->workers_min = limits->workers_max = 1;
     limits->workers_priority = 0;
     limits->client_requests_max = 100;
-    fixture_start();
-    heard_begin();
-}
-
-static void
-teardown(void)
-{
-    fixture_teardown();
-    heard_teardown();
+    events_start();
 }
 
 static gint64
@@ -394,15 +385,42 @@ START_TEST(a_short_queue)
 }
 END_TEST
 
+/* However many jobs come and wait for a moment, the main loop has one timer. */
+START_TEST(many_short_queues)
+{
+    gint64 begin = g_get_monotonic_time(), first;
+    Peer *peer = let_wait(1);
+
+    SPIN_UNTIL(due() >= 0);
+    first = due();
+    ck_assert_int_ge(first - begin, SECOND);
+    echo_set_hang(FALSE);
+    peer_expect_reply(peer, 1, "x");
+    peer_expect_reply(peer, 2, "x");
+    for (guint32 i = 0; i < 300; i += 3) {
+        for (guint32 j = 0; j < 3; j++)
+            peer_call(peer, ECHO_WORKER, 3 + i + j, "y");
+        for (guint32 j = 0; j < 3; j++)
+            peer_expect_reply(peer, 3 + i + j, "y");
+        ck_assert(due() == first || g_get_monotonic_time() >= first);
+    }
+    ck_assert_uint_eq(heard_count(), 0);
+    peer_free(peer);
+}
+END_TEST
+
 /* Jobs wait, for a maximum that is not reached, until it is lowered. */
 START_TEST(a_change_of_the_maximum)
 {
-    VadmServerLimits limits = vadm_config_find_server(fix.config, "libvirtd")->limits;
-    Peer *peer = let_wait(1);
+    VadmServerLimits limits = server_config()->limits;
+    Peer *peer;
+    gint64 first;
 
     limits.workers_max = 2; /* of the server alone: the pool cannot start one */
     vadm_server_set_limits(fix.server, &limits);
-    SPIN_UNTIL(due() > queue_since(1) + SECOND); /* has looked in vain */
+    peer = let_wait(1);
+    SPIN_UNTIL((first = due()) >= 0);
+    SPIN_UNTIL(due() > first); /* has looked in vain, and will again */
     ck_assert(!exhausted());
     ck_assert_uint_eq(heard_count(), 0);
     limits.workers_max = 1;
@@ -450,9 +468,10 @@ main(void)
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("watch");
     tcase_set_timeout(tcase, 120);
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, setup, events_teardown);
     tcase_add_test(tcase, exhausted_then_available);
     tcase_add_test(tcase, a_short_queue);
+    tcase_add_test(tcase, many_short_queues);
     tcase_add_test(tcase, a_change_of_the_maximum);
     tcase_add_loop_test(tcase, the_end_while_jobs_wait, 0, 2);
     suite_add_tcase(suite, tcase);
