@@ -334,7 +334,8 @@ traphandle default /bin/sh {handler} {self.handled_path}
 """)
         dirs = [os.path.join(harness.BUILD, "mib")] + mib_dirs(place)
         self.process = place.spawn("trapd", [
-            harness.tool("snmptrapd"), "-f", "-C", "-c", conf, "-n", "-t", "-OU", "-M", ":".join(dirs),
+            harness.tool("snmptrapd"), "-f", "-C", "-c", conf, "-n", "-t", "-OU",
+            "-M", ":".join(dirs),
             "-m", "SNMPv2-MIB:LIBVIRT-ADMIN-MIB", "-Lf", self.log_path,
             f"udp:127.0.0.1:{self.port}"],
             {"SNMPCONFPATH": self.dir, "SNMP_PERSISTENT_DIR": state, "MIBS": ""})
