@@ -25,6 +25,7 @@
 #include "agent/source-local.h"
 #include "daemon/daemon.h"
 #include "daemon/relay.h"
+#include "daemon/sasl.h"
 #include "daemon/state-file.h"
 #include "daemon/state.h"
 
@@ -162,6 +163,9 @@ program_start(Program *program, VadmConfig *config, GError **error)
     if (!program_start_log(program, config, error))
         return FALSE;
     vadm_descriptors_raise(config);
+    /* for the whole process, and before its threads */
+    if (vadm_config_has_auth(config, VADM_AUTH_SASL) && !vadm_sasl_init(error))
+        return FALSE;
     program->daemon = vadm_daemon_new(config, program->log, NULL, &hooks, error);
     if (!program->daemon)
         return FALSE;

@@ -87,6 +87,13 @@ vadm_client_is_readonly(const VadmClient *client)
 }
 
 gboolean
+vadm_client_is_authenticated(VadmClient *client)
+{
+    VADM_LOCK_SCOPE(&client->server->lock);
+    return client->authenticated;
+}
+
+gboolean
 vadm_client_is_closed(VadmClient *client)
 {
     return atomic_load(&client->closed);

@@ -34,6 +34,9 @@ VadmIdentity *vadm_client_get_identity(VadmClient *client);
  * at most @timeout_us microseconds, and not at all while the name service is known to hang. Workers
  * only. Returns: as vadm_client_get_identity() */
 VadmIdentity *vadm_client_wait_names(VadmClient *client, gint64 timeout_us);
+/** vadm_client_is_authenticated: has the client shown who it is, as far as its service asks for
+ * that? Any thread. */
+gboolean vadm_client_is_authenticated(VadmClient *client);
 /** vadm_client_is_closed: Any thread; may be outdated when it returns FALSE. */
 gboolean vadm_client_is_closed(VadmClient *client);
 /** vadm_client_fill_row: a row of this moment; its identity is a new reference. Any thread. */

@@ -266,6 +266,11 @@ vadm_config_check_server(const VadmConfigLoad *load, const VadmServerConfig *ser
     for (guint i = 0; i < server->listens->len; i++) {
         const VadmListenConfig *listen = server->listens->pdata[i];
 
+        if (listen->auth != VADM_AUTH_NONE && !is_relay)
+            return vadm_config_fail_server(load, server, "listen", listen->text,
+                                           "only a relay has SASL: an admin server knows its "
+                                           "clients by their user id",
+                                           error);
         if (listen->readonly && !is_relay)
             return vadm_config_fail_server(load, server, "listen", listen->text,
                                            "only a relay has a read-only socket", error);

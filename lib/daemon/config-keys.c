@@ -82,6 +82,7 @@ static const VadmConfigKey keys[] = {
     LIMIT("prio_workers", workers_priority, 0, VADM_WORKERS_BOUND, WORKERS_PRIORITY),
     SERVER("keepalive_interval", VADM_KEY_INTERVAL, keepalive_interval, 1, 86400),
     SERVER("keepalive_count", VADM_KEY_UINT, keepalive_count, 0, 1000),
+    SERVER("sasl_allowed_username_list", VADM_KEY_PATTERNS, sasl_allowed_usernames, 0, 0),
     UNAVAILABLE("ca_file"),
     UNAVAILABLE("cert_file"),
     UNAVAILABLE("key_file"),
@@ -94,11 +95,6 @@ static const VadmConfigKey keys[] = {
 static const char *const notify_bits[] = {
     "clientLimit", "unauthLimit", "clientHigh", "clientConnect", "clientDisconnect",
     "workers",     "config",      "daemon",     "authFailure",   "upstream",
-};
-
-/* Where a listen may be; those but the first two come with TLS and SASL. */
-static const char *const listen_kinds[] = {
-    "unix", "unix-ro", "unix+sasl", "unix-ro+sasl", "tcp", "tcp+sasl", "tls", "tls+sasl",
 };
 
 const char *
@@ -235,6 +231,20 @@ vadm_read_directories(VadmKeyReader *reader, const char *text, GError **error)
         if (**element != '/')
             return vadm_rule(error, "'%s' must be an absolute path", *element);
     }
+    g_strfreev(*member);
+    *member = g_steal_pointer(&list);
+    return TRUE;
+}
+
+static gboolean
+vadm_read_patterns(VadmKeyReader *reader, const char *text, GError **error)
+{
+    g_auto(GStrv) list = vadm_read_list(reader, error);
+    char ***member = reader->member;
+
+    (void)text;
+    if (!list)
+        return FALSE;
     g_strfreev(*member);
     *member = g_steal_pointer(&list);
     return TRUE;
@@ -414,26 +424,6 @@ vadm_read_program(VadmKeyReader *reader, const char *text, GError **error)
     return TRUE;
 }
 
-/* Returns: (transfer full) (nullable): @path, if it is relative below the runtime directory. */
-static char *
-vadm_read_socket_path(VadmKeyReader *reader, const char *path, GError **error)
-{
-    g_autofree char *full = NULL;
-
-    if (!*path) {
-        vadm_rule(error, "the path of the socket is missing");
-        return NULL;
-    }
-    full =
-        *path == '/' ? g_strdup(path) : g_build_filename(reader->config->runtime_dir, path, NULL);
-    if (strlen(full) > VADM_SOCKET_PATH_MAX) {
-        vadm_rule(error, "the path of a socket has at most %u octets, %s has %zu",
-                  VADM_SOCKET_PATH_MAX, full, strlen(full));
-        return NULL;
-    }
-    return g_steal_pointer(&full);
-}
-
 static gboolean
 vadm_read_upstream(VadmKeyReader *reader, const char *text, GError **error)
 {
@@ -442,35 +432,12 @@ vadm_read_upstream(VadmKeyReader *reader, const char *text, GError **error)
     if (*text) {
         if (!g_str_has_prefix(text, "unix:"))
             return vadm_rule(error, "must be unix:PATH");
-        path = vadm_read_socket_path(reader, text + strlen("unix:"), error);
+        path = vadm_config_socket_path(reader->config, text + strlen("unix:"), error);
         if (!path)
             return FALSE;
     }
     vadm_take_string(reader->member, path);
     return TRUE;
-}
-
-static VadmListenConfig *
-vadm_read_one_listen(VadmKeyReader *reader, const char *text, GError **error)
-{
-    const char *colon = strchr(text, ':');
-    g_autofree char *kind = g_strndup(text, colon ? (gsize)(colon - text) : strlen(text));
-    gboolean readonly = g_str_equal(kind, "unix-ro");
-    g_autofree char *path = NULL;
-    guint i = 0;
-
-    while (i < G_N_ELEMENTS(listen_kinds) && !g_str_equal(kind, listen_kinds[i]))
-        i++;
-    if (i >= 2 && i < G_N_ELEMENTS(listen_kinds)) {
-        vadm_rule(error, "'%s': %s is not available in this version", text, kind);
-        return NULL;
-    }
-    if (i == G_N_ELEMENTS(listen_kinds) || !colon) {
-        vadm_rule(error, "'%s' must be unix:PATH or unix-ro:PATH", text);
-        return NULL;
-    }
-    path = vadm_read_socket_path(reader, colon + 1, error);
-    return path ? vadm_listen_config_new(path, readonly) : NULL;
 }
 
 static gboolean
@@ -484,7 +451,8 @@ vadm_read_listen(VadmKeyReader *reader, const char *text, GError **error)
         return FALSE;
     g_ptr_array_set_size(listens, 0);
     for (char **element = list; *element; element++) {
-        VadmListenConfig *listen = vadm_read_one_listen(reader, *element, error);
+        VadmListenConfig *listen = vadm_config_read_listen(reader->config, *element, error);
+
         if (!listen)
             return FALSE;
         g_ptr_array_add(listens, listen);
@@ -507,6 +475,7 @@ static gboolean (*const readers[VADM_KEY_LAST])(VadmKeyReader *, const char *, G
     [VADM_KEY_TEXT] = vadm_read_text,
     [VADM_KEY_DIRECTORY] = vadm_read_directory,
     [VADM_KEY_DIRECTORIES] = vadm_read_directories,
+    [VADM_KEY_PATTERNS] = vadm_read_patterns,
     [VADM_KEY_UINT] = vadm_read_uint,
     [VADM_KEY_INTERVAL] = vadm_read_interval,
     [VADM_KEY_BOOL] = vadm_read_bool,
@@ -527,7 +496,7 @@ vadm_config_read_key(const VadmConfig *config, gpointer base, const VadmConfigKe
     VadmKeyReader reader = {config, key, file, group, G_STRUCT_MEMBER_P(base, key->offset)};
     /* In a list "\\;" is a semicolon, in a string it is an error. */
     gboolean is_list = key->kind == VADM_KEY_LISTEN || key->kind == VADM_KEY_BITS ||
-                       key->kind == VADM_KEY_DIRECTORIES;
+                       key->kind == VADM_KEY_DIRECTORIES || key->kind == VADM_KEY_PATTERNS;
     g_autoptr(GError) escape = NULL;
     g_autofree char *text = is_list ? g_key_file_get_value(file, group, key->name, &escape)
                                     : g_key_file_get_string(file, group, key->name, &escape);
@@ -613,6 +582,7 @@ vadm_config_write_key(gconstpointer base, const VadmConfigKey *key, gboolean nam
         vadm_write_bits(*(const guint16 *)member, file, group, key->name);
         return;
     case VADM_KEY_DIRECTORIES:
+    case VADM_KEY_PATTERNS:
         list = *(char **const *)member;
         g_key_file_set_string_list(file, group, key->name, (const char *const *)list,
                                    g_strv_length((char **)list));

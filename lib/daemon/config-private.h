@@ -30,6 +30,7 @@ typedef enum {
     VADM_KEY_TEXT,        /* char *: anything */
     VADM_KEY_DIRECTORY,   /* char *: absolute */
     VADM_KEY_DIRECTORIES, /* char **: absolute */
+    VADM_KEY_PATTERNS,    /* char **: with * and ? */
     VADM_KEY_UINT,        /* guint32: min..max */
     VADM_KEY_INTERVAL,    /* gint32: -1, or min..max */
     VADM_KEY_BOOL,        /* gboolean */
@@ -72,6 +73,15 @@ gboolean vadm_config_read_key(const VadmConfig *config, gpointer base, const Vad
 void vadm_config_write_key(gconstpointer base, const VadmConfigKey *key, gboolean names,
                            GKeyFile *file, const char *group);
 
+/* config-listen.c; for both @error's message is the rule that was broken only. */
+
+/* vadm_config_socket_path: Returns: (transfer full) (nullable): @path, if it is relative below the
+ * runtime directory of @config. */
+char *vadm_config_socket_path(const VadmConfig *config, const char *path, GError **error);
+/* vadm_config_read_listen: @text: "KIND:PATH". Returns: (transfer full) (nullable) */
+VadmListenConfig *vadm_config_read_listen(const VadmConfig *config, const char *text,
+                                          GError **error);
+
 /* vadm_config_to_key_file: every key of @config. (transfer full) */
 GKeyFile *vadm_config_to_key_file(const VadmConfig *config, gboolean names);
 
@@ -80,7 +90,7 @@ VadmServerConfig *vadm_server_config_new(const char *name, VadmProgramKind progr
 void vadm_server_config_free(VadmServerConfig *server);
 /* Puts the servers in the order of their index. */
 void vadm_config_sort_servers(VadmConfig *config);
-VadmListenConfig *vadm_listen_config_new(const char *path, gboolean readonly);
+VadmListenConfig *vadm_listen_config_new(const char *path, gboolean readonly, VadmAuthKind auth);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmServerConfig, vadm_server_config_free)
 

@@ -9,15 +9,16 @@
 #define VADM_NOTIFY_DEFAULT 0x3e7u
 
 VadmListenConfig *
-vadm_listen_config_new(const char *path, gboolean readonly)
+vadm_listen_config_new(const char *path, gboolean readonly, VadmAuthKind auth)
 {
     VadmListenConfig *listen = g_new0(VadmListenConfig, 1);
 
     listen->transport = VADM_TRANSPORT_UNIX;
     listen->readonly = readonly;
-    listen->auth = VADM_AUTH_NONE;
+    listen->auth = auth;
     listen->path = g_strdup(path);
-    listen->text = g_strconcat(readonly ? "unix-ro:" : "unix:", path, NULL);
+    listen->text = g_strconcat(readonly ? "unix-ro" : "unix",
+                               auth == VADM_AUTH_SASL ? "+sasl:" : ":", path, NULL);
     return listen;
 }
 
@@ -48,7 +49,7 @@ vadm_server_config_add_listen(VadmServerConfig *server, const char *dir, const c
 {
     g_autofree char *path = g_build_filename(dir, file, NULL);
 
-    g_ptr_array_add(server->listens, vadm_listen_config_new(path, readonly));
+    g_ptr_array_add(server->listens, vadm_listen_config_new(path, readonly, VADM_AUTH_NONE));
 }
 
 static void
@@ -101,6 +102,7 @@ vadm_server_config_new(const char *name, VadmProgramKind program, const char *ru
     server->listens = g_ptr_array_new_with_free_func(vadm_listen_config_free);
     server->socket_mode = server->socket_mode_ro = 0600;
     server->socket_gid = (gid_t)-1;
+    server->sasl_allowed_usernames = g_new0(char *, 1);
     server->keepalive_interval = 5;
     server->keepalive_count = 5;
     if (program == VADM_PROGRAM_ADMIN)
@@ -118,6 +120,7 @@ vadm_server_config_free(VadmServerConfig *server)
     g_free(server->name);
     g_free(server->upstream);
     g_free(server->upstream_ro);
+    g_strfreev(server->sasl_allowed_usernames);
     g_ptr_array_unref(server->listens);
     g_free(server);
 }
@@ -131,6 +134,7 @@ vadm_server_config_copy(const VadmServerConfig *server)
     copy->name = g_strdup(server->name);
     copy->upstream = g_strdup(server->upstream);
     copy->upstream_ro = g_strdup(server->upstream_ro);
+    copy->sasl_allowed_usernames = g_strdupv(server->sasl_allowed_usernames);
     copy->listens = g_ptr_array_new_with_free_func(vadm_listen_config_free);
     for (guint i = 0; i < server->listens->len; i++)
         g_ptr_array_add(copy->listens, vadm_listen_config_copy(server->listens->pdata[i]));
@@ -282,6 +286,20 @@ vadm_config_copy_plain(const VadmConfig *config)
         &copy->log_outputs,
         vadm_log_normalise_outputs(copy->log_outputs, copy->log_default_outputs, NULL));
     return copy;
+}
+
+gboolean
+vadm_config_has_auth(const VadmConfig *config, VadmAuthKind auth)
+{
+    for (guint i = 0; i < config->servers->len; i++) {
+        const VadmServerConfig *server = g_ptr_array_index(config->servers, i);
+
+        for (guint j = 0; j < server->listens->len; j++) {
+            if (((const VadmListenConfig *)server->listens->pdata[j])->auth == auth)
+                return TRUE;
+        }
+    }
+    return FALSE;
 }
 
 VadmServerConfig *

@@ -42,7 +42,8 @@ typedef struct {
     char *upstream, *upstream_ro; /* paths of unix sockets; NULL: none */
     GPtrArray *listens;           /* of VadmListenConfig; lvaServiceIndex is the place from 1 */
     mode_t socket_mode, socket_mode_ro;
-    gid_t socket_gid; /* (gid_t)-1: do not change */
+    gid_t socket_gid;              /* (gid_t)-1: do not change */
+    char **sasl_allowed_usernames; /* patterns; none: everybody who can authenticate */
     guint32 max_queued_clients;
     gint32 keepalive_interval; /* seconds, -1: never ping */
     guint32 keepalive_count;
@@ -103,6 +104,8 @@ VadmConfig *vadm_config_copy(const VadmConfig *config);
  * has none itself, no log_set, nothing that is pending, and its filters and outputs are written
  * as those of a log_set would be, so that they can be compared. */
 VadmConfig *vadm_config_copy_plain(const VadmConfig *config);
+/** vadm_config_has_auth: is there a socket whose clients authenticate themselves like this? */
+gboolean vadm_config_has_auth(const VadmConfig *config, VadmAuthKind auth);
 /** vadm_config_find_server: by name; (nullable). */
 VadmServerConfig *vadm_config_find_server(const VadmConfig *config, const char *name);
 /** vadm_config_find_server_index: by lvaServerIndex; (nullable). */

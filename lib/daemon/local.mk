@@ -4,6 +4,7 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/client.c lib/daemon/client.h lib/daemon/client-private.h \
 	lib/daemon/config.c lib/daemon/config.h \
 	lib/daemon/config-change.c lib/daemon/config-file.c lib/daemon/config-keys.c \
+	lib/daemon/config-listen.c \
 	lib/daemon/config-print.c lib/daemon/config-private.h \
 	lib/daemon/daemon.c lib/daemon/daemon.h lib/daemon/daemon-private.h \
 	lib/daemon/events.c lib/daemon/events.h \
@@ -11,12 +12,13 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/pool.c lib/daemon/pool.h lib/daemon/pool-private.h \
 	lib/daemon/program.h \
 	lib/daemon/reload.c \
-	lib/daemon/relay.c lib/daemon/relay.h lib/daemon/relay-private.h \
+	lib/daemon/relay.c lib/daemon/relay.h lib/daemon/relay-private.h lib/daemon/relay-auth.c \
 	lib/daemon/relay-connect.c lib/daemon/relay-identity.c lib/daemon/relay-link.h \
 	lib/daemon/relay-priority.c lib/daemon/relay-state.c lib/daemon/relay-stream.c \
 	lib/daemon/relay-upstream.c \
 	lib/daemon/resolver.c lib/daemon/resolver.h \
 	lib/daemon/rollback.c lib/daemon/rollback.h \
+	lib/daemon/sasl.h \
 	lib/daemon/saver.c lib/daemon/saver.h \
 	lib/daemon/server.c lib/daemon/server.h lib/daemon/server-private.h \
 	lib/daemon/server-rows.c \
@@ -27,5 +29,10 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/txn.c lib/daemon/txn.h lib/daemon/txn-private.h \
 	lib/daemon/txn-confirm.c lib/daemon/txn-prepare.c \
 	lib/daemon/worker-watch.c lib/daemon/worker-watch.h
-libvadm_daemon_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SELINUX_CFLAGS)
-libvadm_daemon_la_LIBADD = libvadm-rpc.la libvadm-common.la $(SELINUX_LIBS)
+libvadm_daemon_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SELINUX_CFLAGS) $(SASL_CFLAGS)
+libvadm_daemon_la_LIBADD = libvadm-rpc.la libvadm-common.la $(SELINUX_LIBS) $(SASL_LIBS)
+if HAVE_SASL
+libvadm_daemon_la_SOURCES += lib/daemon/sasl.c
+else
+libvadm_daemon_la_SOURCES += lib/daemon/sasl-none.c
+endif

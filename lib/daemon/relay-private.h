@@ -58,7 +58,21 @@ typedef struct {
     gboolean done, ok; /* under lock */
 } VadmRelayCall;
 
+typedef struct _VadmRelayAuth VadmRelayAuth;
+
+/* What the relay keeps for a client. */
+typedef struct {
+    VadmRelayLink *link; /* (nullable) */
+    VadmRelayAuth *auth;
+} VadmRelayGuest;
+
 /* relay.c */
+
+/** vadm_relay_answer, vadm_relay_refuse: replies to @call and ends it. @number: libvirt's error
+ * number; @detail: the text behind its prefix. Main thread. */
+void vadm_relay_answer(VadmClient *client, const VadmMessage *call, xdrproc_t encode,
+                       gconstpointer payload);
+void vadm_relay_refuse(VadmClient *client, const VadmMessage *call, int number, const char *detail);
 
 VadmRelayCall *vadm_relay_call_ref(VadmRelayCall *call);
 void vadm_relay_call_unref(VadmRelayCall *call);
@@ -99,6 +113,22 @@ void vadm_relay_state_clear(VadmRelay *relay);
  * Returns: a non-blocking connected socket, or -1; with errno EAGAIN in @error when the backlog
  * is full */
 int vadm_relay_socket(const char *path, GError **error);
+
+/* relay-auth.c: main thread */
+
+/* How far a client is in authenticating itself. Lives as long as the client does. */
+VadmRelayAuth *vadm_relay_auth_new(void);
+void vadm_relay_auth_free(VadmRelayAuth *auth);
+/** vadm_relay_auth_call:
+ * @call: (transfer full) where it returns TRUE
+ *
+ * The gate that every call has to pass. Procedures 66 to 70 are answered here, with the help of a
+ * worker where SASL is asked; while that is under way the client is held. Any other procedure is
+ * refused before the client is authenticated.
+ * Returns: FALSE: neither: the call may be served
+ */
+gboolean vadm_relay_auth_call(VadmRelayAuth *auth, VadmRelay *relay, VadmClient *client,
+                              VadmMessage *call);
 
 /* relay-priority.c */
 

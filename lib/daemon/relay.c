@@ -165,7 +165,7 @@ vadm_relay_without_descriptors(VadmMessage *message, guint32 *descriptors)
 
 /* Answers that are given here */
 
-static void
+void
 vadm_relay_answer(VadmClient *client, const VadmMessage *call, xdrproc_t encode,
                   gconstpointer payload)
 {
@@ -177,44 +177,11 @@ vadm_relay_answer(VadmClient *client, const VadmMessage *call, xdrproc_t encode,
     vadm_client_reply(client, reply);
 }
 
-static void
+void
 vadm_relay_refuse(VadmClient *client, const VadmMessage *call, int number, const char *detail)
 {
     vadm_client_reply(client,
                       vadm_message_new_error(&call->header, number, VADM_VIR_FROM_RPC, detail, -1));
-}
-
-/* The services that there are take everybody whom the socket's mode lets in. */
-static void
-vadm_relay_answer_auth_list(VadmClient *client, const VadmMessage *call)
-{
-    int none = VADM_REMOTE_AUTH_NONE;
-    struct vadm_remote_auth_list_ret ret = {.types = {.types_len = 1, .types_val = &none}};
-
-    vadm_relay_answer(client, call, (xdrproc_t)xdr_vadm_remote_auth_list_ret, &ret);
-}
-
-/* What libvirt's server says where polkit is not asked for: an error without a cause, and without
- * the prefix that its code has elsewhere. */
-static void
-vadm_relay_refuse_polkit(VadmClient *client, const VadmMessage *call)
-{
-    char text[] = "Library function returned error but did not set virError";
-    char *message = text;
-    struct vadm_rpc_error payload = {
-        .code = VADM_VIR_ERR_INTERNAL_ERROR,
-        .domain = VADM_VIR_FROM_RPC,
-        .message = &message,
-        .level = VADM_RPC_ERROR_LEVEL_ERROR,
-    };
-    VadmRpcHeader header = call->header;
-    VadmMessage *reply;
-
-    header.type = VADM_RPC_REPLY;
-    header.status = VADM_RPC_ERROR;
-    reply = vadm_message_new(&header, (xdrproc_t)xdr_vadm_rpc_error, &payload, NULL);
-    if (reply)
-        vadm_client_reply(client, reply);
 }
 
 static void
@@ -258,17 +225,6 @@ vadm_relay_answer_locally(VadmClient *client, const VadmMessage *call)
     if (call->header.program != VADM_RPC_PROGRAM_REMOTE)
         return FALSE;
     switch (call->header.procedure) {
-    case VADM_REMOTE_PROC_AUTH_LIST:
-        vadm_relay_answer_auth_list(client, call);
-        return TRUE;
-    case VADM_REMOTE_PROC_AUTH_SASL_INIT:
-    case VADM_REMOTE_PROC_AUTH_SASL_START:
-    case VADM_REMOTE_PROC_AUTH_SASL_STEP:
-        vadm_relay_refuse(client, call, VADM_VIR_ERR_AUTH_FAILED, "authentication failed");
-        return TRUE;
-    case VADM_REMOTE_PROC_AUTH_POLKIT:
-        vadm_relay_refuse_polkit(client, call);
-        return TRUE;
     case VADM_REMOTE_PROC_CONNECT_SET_IDENTITY:
         vadm_relay_refuse_identity(client, call);
         return TRUE;
@@ -334,9 +290,35 @@ vadm_relay_program_handles(VadmProgram *program, guint32 number, guint32 version
 }
 
 static void
-vadm_relay_link_destroy(gpointer data)
+vadm_relay_guest_free(gpointer data)
 {
-    vadm_relay_link_unref(data);
+    VadmRelayGuest *guest = data;
+
+    g_clear_pointer(&guest->link, vadm_relay_link_unref);
+    vadm_relay_auth_free(guest->auth);
+    g_free(guest);
+}
+
+static VadmRelayGuest *
+vadm_relay_get_guest(VadmClient *client)
+{
+    VadmRelayGuest *guest = vadm_client_get_program_data(client);
+
+    if (guest)
+        return guest;
+    guest = g_new0(VadmRelayGuest, 1);
+    guest->auth = vadm_relay_auth_new();
+    vadm_client_set_program_data(client, guest, vadm_relay_guest_free);
+    return guest;
+}
+
+/* (nullable) */
+static VadmRelayLink *
+vadm_relay_find_link(VadmClient *client)
+{
+    const VadmRelayGuest *guest = vadm_client_get_program_data(client);
+
+    return guest ? guest->link : NULL;
 }
 
 /* A read-only service has the read-only upstream or none at all: falling back would let its
@@ -345,24 +327,24 @@ static VadmRelayLink *
 vadm_relay_get_link(VadmRelay *relay, VadmClient *client)
 {
     const VadmServerConfig *config = vadm_server_get_config(relay->server);
-    VadmRelayLink *link = vadm_client_get_program_data(client);
+    VadmRelayGuest *guest = vadm_relay_get_guest(client);
 
-    if (link)
-        return link;
-    link = vadm_relay_link_new(
-        relay, client, vadm_client_is_readonly(client) ? config->upstream_ro : config->upstream);
-    vadm_client_set_program_data(client, link, vadm_relay_link_destroy);
-    return link;
+    if (!guest->link)
+        guest->link = vadm_relay_link_new(relay, client,
+                                          vadm_client_is_readonly(client) ? config->upstream_ro
+                                                                          : config->upstream);
+    return guest->link;
 }
 
 static void
 vadm_relay_program_call(VadmProgram *program, VadmClient *client, VadmMessage *message)
 {
     VadmRelay *relay = (VadmRelay *)program;
+    VadmRelayGuest *guest = vadm_relay_get_guest(client);
     VadmRelayCall *call;
 
     message = vadm_relay_plain_call(client, message);
-    if (!message)
+    if (!message || vadm_relay_auth_call(guest->auth, relay, client, message))
         return;
     if (vadm_relay_answer_locally(client, message)) {
         vadm_message_free(message);
@@ -377,7 +359,7 @@ vadm_relay_program_call(VadmProgram *program, VadmClient *client, VadmMessage *m
 static void
 vadm_relay_program_stream(VadmProgram *program, VadmClient *client, VadmMessage *message)
 {
-    VadmRelayLink *link = vadm_client_get_program_data(client);
+    VadmRelayLink *link = vadm_relay_find_link(client);
 
     (void)program;
     if (link)
@@ -389,7 +371,7 @@ vadm_relay_program_stream(VadmProgram *program, VadmClient *client, VadmMessage 
 static void
 vadm_relay_program_client_closed(VadmProgram *program, VadmClient *client)
 {
-    VadmRelayLink *link = vadm_client_get_program_data(client);
+    VadmRelayLink *link = vadm_relay_find_link(client);
 
     (void)program;
     if (link)
@@ -399,7 +381,7 @@ vadm_relay_program_client_closed(VadmProgram *program, VadmClient *client)
 static void
 vadm_relay_program_client_drained(VadmProgram *program, VadmClient *client)
 {
-    VadmRelayLink *link = vadm_client_get_program_data(client);
+    VadmRelayLink *link = vadm_relay_find_link(client);
 
     (void)program;
     if (link)

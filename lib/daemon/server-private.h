@@ -70,9 +70,6 @@ void vadm_server_stop_listening(VadmServer *server);
 void vadm_server_remove_client(VadmServer *server, VadmClient *client);
 /** vadm_server_set_authenticated: @client does not count as unauthenticated any more. */
 void vadm_server_set_authenticated(VadmServer *server, VadmClient *client);
-/** vadm_server_note_auth_failure: @client, who is connected, has failed to authenticate: counts,
- * logs and tells it, with the client's row. Closing the client is the caller's. */
-void vadm_server_note_auth_failure(VadmServer *server, VadmClient *client);
 /** vadm_server_set_names: @named: the identity that was looked up, with names. Any thread. */
 void vadm_server_set_names(VadmServer *server, VadmClient *client, const VadmIdentity *named);
 

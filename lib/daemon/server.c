@@ -353,14 +353,46 @@ vadm_server_remove_client(VadmServer *server, VadmClient *client)
         vadm_service_retry(g_ptr_array_index(server->services, i));
 }
 
-void
-vadm_server_set_authenticated(VadmServer *server, VadmClient *client)
+/* Under lock. */
+static void
+vadm_server_authenticate(VadmServer *server, VadmClient *client)
 {
-    vadm_mutex_lock(&server->lock);
     if (!client->authenticated && !vadm_client_is_closed(client))
         server->unauth--;
     client->authenticated = TRUE;
     vadm_server_tell_limits(server, vadm_server_update_limits(server));
+}
+
+void
+vadm_server_set_authenticated(VadmServer *server, VadmClient *client)
+{
+    vadm_mutex_lock(&server->lock);
+    vadm_server_authenticate(server, client);
+    vadm_mutex_unlock(&server->lock);
+    vadm_server_update_accepting(server);
+}
+
+/* Under lock: what is known by now and cannot be altered gives way to a copy. Returns: the copy */
+static VadmIdentity *
+vadm_server_renew_identity(VadmClient *client)
+{
+    VadmIdentity *identity = vadm_identity_copy(client->identity);
+
+    vadm_identity_unref(client->identity);
+    client->identity = identity;
+    return identity;
+}
+
+void
+vadm_server_set_sasl_user(VadmServer *server, VadmClient *client, const char *user)
+{
+    VadmIdentity *identity;
+
+    vadm_mutex_lock(&server->lock);
+    identity = vadm_server_renew_identity(client);
+    g_free(identity->sasl_user_name);
+    identity->sasl_user_name = g_strdup(user);
+    vadm_server_authenticate(server, client);
     vadm_mutex_unlock(&server->lock);
     vadm_server_update_accepting(server);
 }
@@ -372,14 +404,12 @@ vadm_server_set_names(VadmServer *server, VadmClient *client, const VadmIdentity
     VadmIdentity *merged;
 
     VADM_LOCK_SCOPE(&server->lock);
-    merged = vadm_identity_copy(client->identity);
+    merged = vadm_server_renew_identity(client);
     g_free(merged->user_name);
     g_free(merged->group_name);
     merged->user_name = g_strdup(named->user_name);
     merged->group_name = g_strdup(named->group_name);
     merged->named = TRUE;
-    vadm_identity_unref(client->identity);
-    client->identity = merged;
     /* Names of one who has just come may be out of the cache: they prove nothing. */
     if (vadm_client_is_long_connected(client))
         server->names_hang = FALSE;

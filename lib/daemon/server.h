@@ -45,6 +45,14 @@ VadmClient *vadm_server_lookup_client(VadmServer *server, guint64 id);
 GPtrArray *vadm_server_list_clients(VadmServer *server);
 guint32 vadm_server_count_clients(VadmServer *server);
 
+/** vadm_server_set_sasl_user: @client has authenticated itself as @user: it does not count as
+ * unauthenticated any more, and a new identity with @user takes the place of the one that it had,
+ * in one step for those who look. Main thread. */
+void vadm_server_set_sasl_user(VadmServer *server, VadmClient *client, const char *user);
+/** vadm_server_note_auth_failure: @client has failed to authenticate: counts, logs and tells it,
+ * with the client's row. Closing the client is the caller's. Main thread. */
+void vadm_server_note_auth_failure(VadmServer *server, VadmClient *client);
+
 /** vadm_server_set_upstream_state: main thread (the relay). Told as an event, but for the first one
  * when it is up. */
 void vadm_server_set_upstream_state(VadmServer *server, VadmUpstreamState state);

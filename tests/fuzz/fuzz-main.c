@@ -70,11 +70,16 @@ static void
 run_mutations(void)
 {
     g_autoptr(GRand) random = g_rand_new_with_seed(number_from_env("VADM_FUZZ_SEED", SEED));
-    g_autoptr(GPtrArray) traces = traces_load();
+    g_autoptr(GPtrArray) traces = traces_load(TRACES_ADMIN);
+    g_autoptr(GPtrArray) sasl = traces_load(TRACES_SASL);
+    guint n_traces = traces->len + sasl->len;
     guint runs = number_from_env("VADM_FUZZ_RUNS", RUNS);
 
     for (guint i = 0; i < runs; i++) {
-        const TraceMessage *trace = g_ptr_array_index(traces, below(random, traces->len));
+        guint which = below(random, n_traces);
+        const TraceMessage *trace = which < traces->len
+                                        ? g_ptr_array_index(traces, which)
+                                        : g_ptr_array_index(sasl, which - traces->len);
         g_autoptr(GByteArray) input = g_byte_array_new();
         guint times = below(random, 5);
 

@@ -344,12 +344,13 @@ exec "$@"
 
 
 class Libvirtd:
-    """A private libvirtd, unmodified, on sockets of its own; extra goes over what is set here. As
+    """A private libvirtd, unmodified, on sockets of its own; extra goes over what is set here (of two
+    settings the first one counts). As
     root it runs in a mount namespace with empty state folders, so that it neither meets nor marks
     the system's own. As another user it has no read-only socket: libvirt offers none there."""
 
-    def __init__(self, place, name="libvirtd", extra=""):
-        self.place, self.name = place, name
+    def __init__(self, place, name="libvirtd", extra="", env=None):
+        self.place, self.name, self.env = place, name, env
         self.dir = place.path(name)
         # Another user's libvirtd has no admin socket where unix_sock_dir is set: there it is
         # XDG_RUNTIME_DIR that leads to both.
@@ -361,9 +362,9 @@ class Libvirtd:
         self.admin = os.path.join(sockets, "libvirt-admin-sock")
         self.conf = place.write(name + ".conf", f"""\
 {f'unix_sock_dir = "{self.dir}"' if root else ""}
+{extra}
 auth_unix_rw = "none"
 auth_unix_ro = "none"
-{extra}
 log_outputs = "3:file:{place.path(name + '.log')}"
 """)
         self.process = None
@@ -371,12 +372,12 @@ log_outputs = "3:file:{place.path(name + '.log')}"
 
     def start(self):
         daemon = [tool("libvirtd"), "-f", self.conf, "-p", os.path.join(self.dir, "pid")]
-        env = None
+        env = dict(self.env or {})
         if os.geteuid() == 0:
             daemon = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", ALONE,
                       self.dir, *daemon]
         else:
-            env = {"HOME": self.dir, "XDG_RUNTIME_DIR": self.dir}
+            env |= {"HOME": self.dir, "XDG_RUNTIME_DIR": self.dir}
             env |= {f"XDG_{kind}_HOME": self.dir for kind in ("CONFIG", "CACHE", "DATA")}
         self.process = self.place.spawn(self.name, daemon, env)
         wait_for(self.ready, lambda: f"libvirtd: {self.process.output()[-500:]}", 60)
@@ -384,7 +385,10 @@ log_outputs = "3:file:{place.path(name + '.log')}"
     def ready(self):
         if not self.process.alive():
             raise AssertionError(f"libvirtd ended: {self.process.output()[-800:]}")
-        return os.path.exists(self.admin) and virsh(self.socket, "uri")[0] == 0
+        return os.path.exists(self.admin) and self.answers()
+
+    def answers(self):
+        return virsh(self.socket, "uri")[0] == 0
 
 
 class Virtadmd:
@@ -471,17 +475,18 @@ def virt_admin(path, *args, timeout=30):
                timeout=timeout)
 
 
-def virsh(path, *args, timeout=60, driver="test+unix:///default", options=()):
-    return run(tool("virsh"), *options, "-c", f"{driver}?socket={path}", *args, timeout=timeout)
+def virsh(path, *args, timeout=60, driver="test+unix:///default", options=(), env=None):
+    return run(tool("virsh"), *options, "-c", f"{driver}?socket={path}", *args, timeout=timeout,
+               env=env)
 
 
 @contextlib.contextmanager
-def idle_virsh(place, path, name="virsh", readonly=False):
+def idle_virsh(place, path, name="virsh", readonly=False, env=None):
     """A real virsh that stays connected: interactive, its input held open."""
     argv = [tool("virsh"), "-q"] + (["-r"] if readonly else []) + \
         ["-c", f"test+unix:///default?socket={path}"]
     with open(place.path(name + ".out"), "ab") as out, \
-            subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out, stderr=out) as process:
+            subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out, stderr=out, env=env) as process:
         try:
             yield process
         finally:

@@ -8,7 +8,7 @@ TESTS += tests/unit/test-config tests/unit/test-config-fuzz tests/unit/test-pool
 
 CONFIG_SOURCES = \
 	lib/daemon/config.c lib/daemon/config-change.c lib/daemon/config-file.c \
-	lib/daemon/config-keys.c lib/daemon/config-print.c
+	lib/daemon/config-keys.c lib/daemon/config-listen.c lib/daemon/config-print.c
 
 tests_unit_test_config_SOURCES = tests/unit/test-config.c $(CONFIG_SOURCES)
 tests_unit_test_config_CFLAGS = $(UNIT_CFLAGS)

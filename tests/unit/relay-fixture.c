@@ -20,6 +20,7 @@ struct _VadmDaemon {
 struct _VadmServer {
     Relay *relay;
     VadmUpstreamState state;
+    guint auth_failures;
 };
 
 struct _VadmClient {
@@ -28,6 +29,7 @@ struct _VadmClient {
     gboolean readonly;
     gint closed;
     VadmIdentity *identity;
+    gboolean authenticated;
     GPtrArray *received;
     gsize queued;
     gboolean hold, pings;
@@ -80,6 +82,25 @@ vadm_server_set_upstream_state(VadmServer *server, VadmUpstreamState state)
     server->state = state;
 }
 
+void
+vadm_server_set_sasl_user(VadmServer *server, VadmClient *client, const char *user)
+{
+    VadmIdentity *identity = vadm_identity_copy(client->identity);
+
+    (void)server;
+    g_free(identity->sasl_user_name);
+    identity->sasl_user_name = g_strdup(user);
+    client_set_identity(client, identity);
+    client->authenticated = TRUE;
+}
+
+void
+vadm_server_note_auth_failure(VadmServer *server, VadmClient *client)
+{
+    (void)client;
+    server->auth_failures++;
+}
+
 VadmClient *
 vadm_client_ref(VadmClient *client)
 {
@@ -123,6 +144,12 @@ vadm_client_wait_names(VadmClient *client, gint64 timeout_us)
 {
     (void)timeout_us;
     return vadm_identity_ref(client->identity);
+}
+
+gboolean
+vadm_client_is_authenticated(VadmClient *client)
+{
+    return client->authenticated;
 }
 
 gboolean
@@ -551,6 +578,12 @@ relay_pool_stats(Relay *relay)
     return stats;
 }
 
+guint
+relay_auth_failures(Relay *relay)
+{
+    return relay->server->auth_failures;
+}
+
 /* Clients */
 
 VadmClient *
@@ -561,9 +594,19 @@ client_new(Relay *relay, gboolean readonly)
     client->refs = 1;
     client->relay = relay;
     client->readonly = readonly;
+    client->authenticated = TRUE;
     client->identity = vadm_identity_new();
     client->received = g_ptr_array_new_with_free_func(message_destroy);
     client->since = g_get_real_time();
+    return client;
+}
+
+VadmClient *
+client_new_stranger(Relay *relay)
+{
+    VadmClient *client = client_new(relay, FALSE);
+
+    client->authenticated = FALSE;
     return client;
 }
 

@@ -71,6 +71,7 @@ void relay_free(Relay *relay);
 char *relay_path(Relay *relay, const char *name);
 VadmUpstreamState relay_state(Relay *relay);
 VadmPoolStats relay_pool_stats(Relay *relay);
+guint relay_auth_failures(Relay *relay);
 
 Upstream *upstream_new(const char *path);
 void upstream_free(Upstream *upstream);
@@ -84,6 +85,8 @@ void peer_send(Peer *peer, guint32 type, gint32 procedure, guint32 serial, guint
 void peer_close(Peer *peer);
 
 VadmClient *client_new(Relay *relay, gboolean readonly);
+/* One that has to authenticate itself, by SASL. */
+VadmClient *client_new_stranger(Relay *relay);
 void client_disconnect(VadmClient *client);
 /* All that was sent to the client: of VadmMessage. */
 GPtrArray *client_received(VadmClient *client);

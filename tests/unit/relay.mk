@@ -7,3 +7,19 @@ tests_unit_test_relay_SOURCES = tests/unit/test-relay.c tests/unit/test-relay-up
 tests_unit_test_relay_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_relay_LDADD = libvadm-daemon.la libvadm-rpc.la libvadm-common.la \
 	$(CHECK_LIBS) $(GLIB_LIBS) $(TIRPC_LIBS)
+
+# The relay's part in authentication, with mechanisms of its own instead of Cyrus SASL's.
+check_PROGRAMS += tests/unit/test-relay-auth
+TESTS += tests/unit/test-relay-auth
+tests_unit_test_relay_auth_SOURCES = tests/unit/test-relay-auth.c tests/unit/test-rpc-data.h \
+	tests/unit/relay-fixture.c tests/unit/relay-fixture.h
+tests_unit_test_relay_auth_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_relay_auth_LDADD = $(tests_unit_test_relay_LDADD)
+
+if HAVE_SASL
+check_PROGRAMS += tests/unit/test-sasl
+TESTS += tests/unit/test-sasl
+tests_unit_test_sasl_SOURCES = tests/unit/test-sasl.c
+tests_unit_test_sasl_CFLAGS = $(UNIT_CFLAGS) $(SASL_CFLAGS)
+tests_unit_test_sasl_LDADD = libvadm-daemon.la $(CHECK_LIBS) $(GLIB_LIBS) $(SASL_LIBS)
+endif

@@ -9,7 +9,7 @@ RPC_TESTS = \
 RPC_TEST_LIBS = libvadm-rpc.la libvadm-xdr.la libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS) $(TIRPC_LIBS)
 check_PROGRAMS += $(RPC_TESTS)
 TESTS += $(RPC_TESTS)
-EXTRA_DIST += tests/data/admin-traces.hex
+EXTRA_DIST += tests/data/admin-traces.hex tests/data/sasl-traces.hex
 
 tests_unit_test_rpc_conn_SOURCES = tests/unit/test-rpc-conn.c
 tests_unit_test_rpc_conn_CFLAGS = $(UNIT_CFLAGS)

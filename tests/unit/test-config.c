@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <config.h> /* HAVE_SASL */
+
 #include "unit.h"
 
 #include <glib/gstdio.h>
@@ -94,6 +96,27 @@ START_TEST(defaults_are_those_of_the_contract)
     ck_assert(listen_of(relay, 1)->readonly);
 }
 END_TEST
+
+#ifdef HAVE_SASL
+START_TEST(sockets_with_sasl)
+{
+    g_autoptr(VadmConfig) config =
+        load_good("[server libvirtd]\nlisten = unix+sasl:/a;unix-ro+sasl:b;unix:c\n");
+    const VadmServerConfig *relay = vadm_config_find_server(config, "libvirtd");
+    g_autoptr(VadmConfig) plain = vadm_config_new();
+
+    ck_assert_int_eq(listen_of(relay, 0)->auth, VADM_AUTH_SASL);
+    ck_assert(!listen_of(relay, 0)->readonly);
+    ck_assert_str_eq(listen_of(relay, 0)->text, "unix+sasl:/a");
+    ck_assert_int_eq(listen_of(relay, 1)->auth, VADM_AUTH_SASL);
+    ck_assert(listen_of(relay, 1)->readonly);
+    ck_assert_str_eq(listen_of(relay, 1)->text, "unix-ro+sasl:/run/virtadm/b");
+    ck_assert_int_eq(listen_of(relay, 2)->auth, VADM_AUTH_NONE);
+    ck_assert(vadm_config_has_auth(config, VADM_AUTH_SASL));
+    ck_assert(!vadm_config_has_auth(plain, VADM_AUTH_SASL));
+}
+END_TEST
+#endif
 
 START_TEST(every_kind_of_value_is_read)
 {
@@ -229,11 +252,34 @@ static const struct {
      "group [server libvirtd], key listen: value 'tcp+sasl:0.0.0.0:16509': "
      "'tcp+sasl:0.0.0.0:16509': tcp+sasl is not available in this version"},
     {"[server libvirtd]\nlisten = vsock:1\n",
-     "group [server libvirtd], key listen: value 'vsock:1': 'vsock:1' must be unix:PATH or "
-     "unix-ro:PATH"},
+     "group [server libvirtd], key listen: value 'vsock:1': 'vsock:1' must be unix:PATH, "
+     "unix-ro:PATH, unix+sasl:PATH or unix-ro+sasl:PATH"},
     {"[server libvirtd]\nlisten = unix\n",
-     "group [server libvirtd], key listen: value 'unix': 'unix' must be unix:PATH or "
-     "unix-ro:PATH"},
+     "group [server libvirtd], key listen: value 'unix': 'unix' must be unix:PATH, "
+     "unix-ro:PATH, unix+sasl:PATH or unix-ro+sasl:PATH"},
+    {"[server libvirtd]\nlisten = unix+ssl:a\n",
+     "group [server libvirtd], key listen: value 'unix+ssl:a': 'unix+ssl:a' must be unix:PATH, "
+     "unix-ro:PATH, unix+sasl:PATH or unix-ro+sasl:PATH"},
+#ifdef HAVE_SASL
+    {"[server libvirtd]\nlisten = unix+sasl\n",
+     "group [server libvirtd], key listen: value 'unix+sasl': 'unix+sasl' must be unix:PATH, "
+     "unix-ro:PATH, unix+sasl:PATH or unix-ro+sasl:PATH"},
+    {"[server libvirtd]\nlisten = unix+sasl:\n",
+     "group [server libvirtd], key listen: value 'unix+sasl:': the path of the socket is missing"},
+    {"[server libvirtd]\nlisten = unix+sasl:a;unix-ro+sasl:a\n",
+     "group [server libvirtd], key listen: value 'unix+sasl:/run/virtadm/a': "
+     "the server 'libvirtd' listens there, too"},
+    {"[server libvirtd]\nlisten = unix-ro+sasl:a\nupstream_ro =\n",
+     "group [server libvirtd], key listen: value 'unix-ro+sasl:/run/virtadm/a': "
+     "a read-only socket needs upstream_ro"},
+    {"[server admin]\nlisten = unix+sasl:a\n",
+     "group [server admin], key listen: value 'unix+sasl:/run/virtadm/a': only a relay has SASL: "
+     "an admin server knows its clients by their user id"},
+#else
+    {"[server libvirtd]\nlisten = unix+sasl:a\n",
+     "group [server libvirtd], key listen: value 'unix+sasl:a': 'unix+sasl:a': "
+     "this virtadmd was built without SASL"},
+#endif
     {"[server libvirtd]\nlisten =\n",
      "group [server libvirtd], key listen: a server needs a socket to listen on"},
     {"[server libvirtd]\nlisten = unix:" LONG_NAME "aa\n",
@@ -310,24 +356,26 @@ END_TEST
 
 START_TEST(text_loads_again_to_the_same)
 {
-    g_autoptr(VadmConfig) one = load_good("[daemon]\n"
-                                          "name = bl\xc3\xa4h \\\\ x\n"
-                                          "[log]\n"
-                                          "filters = 1:a\\\\b 2:c;d\n"
-                                          "directories = /with\\;semicolon;/b\n"
-                                          "[notify]\n"
-                                          "enable =\n"
-                                          "[server libvirtd]\n"
-                                          "socket_group = root\n"
-                                          "keepalive_interval = -1\n"
-                                          "max_client_requests = 4294967295\n"
-                                          "socket_mode_ro = 7\n"
-                                          "listen = unix:a\n"
-                                          "upstream_ro =\n"
-                                          "[server x y]\n"
-                                          "index = 9\n"
-                                          "program = admin\n"
-                                          "listen = unix:/q\n");
+    g_autoptr(VadmConfig) one =
+        load_good("[daemon]\n"
+                  "name = bl\xc3\xa4h \\\\ x\n"
+                  "[log]\n"
+                  "filters = 1:a\\\\b 2:c;d\n"
+                  "directories = /with\\;semicolon;/b\n"
+                  "[notify]\n"
+                  "enable =\n"
+                  "[server libvirtd]\n"
+                  "socket_group = root\n"
+                  "keepalive_interval = -1\n"
+                  "max_client_requests = 4294967295\n"
+                  "socket_mode_ro = 7\n"
+                  "listen = unix:a\n"
+                  "upstream_ro =\n"
+                  "sasl_allowed_username_list = *@EX\\;AMPLE; fred@\xc3\xa4 ;\n"
+                  "[server x y]\n"
+                  "index = 9\n"
+                  "program = admin\n"
+                  "listen = unix:/q\n");
     g_autofree char *text = vadm_config_to_text(one);
     g_autoptr(VadmConfig) two = load_good(text);
     g_autofree char *again = vadm_config_to_text(two);
@@ -347,6 +395,10 @@ START_TEST(text_loads_again_to_the_same)
     ck_assert_uint_eq(vadm_config_find_server(two, "x y")->index, 9);
     ck_assert_ptr_nonnull(strstr(text, "socket_group=root\n"));
     ck_assert_ptr_nonnull(strstr(text, "listen=unix:/run/virtadm/a;\n"));
+    ck_assert_uint_eq(g_strv_length(relay->sasl_allowed_usernames), 2);
+    ck_assert_str_eq(relay->sasl_allowed_usernames[0], "*@EX;AMPLE");
+    ck_assert_str_eq(relay->sasl_allowed_usernames[1], "fred@\xc3\xa4");
+    ck_assert_ptr_null(vadm_config_find_server(two, "x y")->sasl_allowed_usernames[0]);
 }
 END_TEST
 
@@ -523,6 +575,9 @@ main(void)
 
     tcase_add_checked_fixture(file, setup, teardown);
     tcase_add_test(file, defaults_are_those_of_the_contract);
+#ifdef HAVE_SASL
+    tcase_add_test(file, sockets_with_sasl);
+#endif
     tcase_add_test(file, every_kind_of_value_is_read);
     tcase_add_test(file, servers_get_their_index);
     tcase_add_loop_test(file, bad_files_are_refused_with_reason, 0, G_N_ELEMENTS(bad_files));

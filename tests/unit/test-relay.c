@@ -281,7 +281,7 @@ START_TEST(test_identity_holds_calls)
     peer = upstream_wait_calls(relay->upstream, 1);
     client_call(client, VADM_REMOTE_PROC_CONNECT_OPEN, 2, "\0\0\0\0\0\0\0", 8);
     /* only when the worker has handed it over can no other worker overtake it */
-    link = vadm_client_get_program_data(client);
+    link = ((const VadmRelayGuest *)vadm_client_get_program_data(client))->link;
     WAIT_FOR(link->held.length == 1);
     client_call(client, PROC_STATE, 3, NULL, 0);
     for (guint i = 0; i < 20; i++)

@@ -13,7 +13,11 @@
 #include "rpc/protocol.h"
 #include "rpc/remote.h"
 
+#define TRACES_ADMIN TEST_DATA "/admin-traces.hex"
+#define TRACES_SASL  TEST_DATA "/sasl-traces.hex"
+
 typedef struct {
+    guint section; /* from 1 */
     gboolean from_client;
     guint8 *data;
     gsize length;
@@ -43,21 +47,24 @@ unhex(const char *hex, gsize *length)
 
 /* Of TraceMessage, in the order of the file. */
 static inline GPtrArray *
-traces_load(void)
+traces_load(const char *path)
 {
     GPtrArray *traces = g_ptr_array_new_with_free_func(trace_message_free);
+    guint section = 0;
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
 
-    if (!g_file_get_contents(TEST_DATA "/admin-traces.hex", &text, NULL, NULL))
-        g_error("cannot read %s", TEST_DATA "/admin-traces.hex");
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        g_error("cannot read %s", path);
     lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line; line++) {
         TraceMessage *message;
 
+        section += **line == '#';
         if (**line != '<' && **line != '>')
             continue;
         message = g_new0(TraceMessage, 1);
+        message->section = section;
         message->from_client = **line == '>';
         message->data = unhex(*line + 2, &message->length);
         g_ptr_array_add(traces, message);
@@ -117,6 +124,11 @@ static const PayloadType payload_types[] = {
     REMOTE(CONNECT_SUPPORTS_FEATURE, BOTH(vadm_remote_connect_supports_feature)),
     REMOTE(AUTH_LIST, RET(vadm_remote_auth_list)),
     REMOTE(AUTH_POLKIT, RET(vadm_remote_auth_polkit)),
+    REMOTE(AUTH_SASL_INIT, RET(vadm_remote_auth_sasl_init)),
+    REMOTE(AUTH_SASL_START, PAYLOAD(vadm_remote_auth_sasl_start_args),
+           PAYLOAD(vadm_remote_auth_sasl_turn_ret)),
+    REMOTE(AUTH_SASL_STEP, PAYLOAD(vadm_remote_auth_sasl_step_args),
+           PAYLOAD(vadm_remote_auth_sasl_turn_ret)),
     REMOTE(CONNECT_GET_URI, RET(vadm_remote_connect_get_uri)),
     REMOTE(CONNECT_GET_LIB_VERSION, RET(vadm_remote_connect_get_lib_version)),
     REMOTE(DOMAIN_GET_STATE, BOTH(vadm_remote_domain_get_state)),

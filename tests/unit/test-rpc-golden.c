@@ -11,7 +11,7 @@ static GPtrArray *traces;
 static void
 setup(void)
 {
-    traces = traces_load();
+    traces = traces_load(TRACES_ADMIN);
 }
 
 static void

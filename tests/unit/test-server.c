@@ -157,6 +157,48 @@ START_TEST(unauthenticated_have_a_limit_of_their_own)
 }
 END_TEST
 
+/* SASL and the look-up of names end in any order, and the later one loses nothing of the earlier:
+ * 0: SASL first; 1: names first. */
+START_TEST(sasl_name_and_other_names)
+{
+    VadmServerConfig *config = vadm_config_find_server(fix.config, "libvirtd");
+    VadmListenConfig *listen = g_ptr_array_index(config->listens, 0);
+    g_autoptr(VadmIdentity) named = vadm_identity_new(), before = NULL;
+    g_autoptr(VadmClient) client = NULL;
+    VadmClientRow got;
+    Peer *peer;
+
+    listen->auth = VADM_AUTH_SASL;
+    fixture_start();
+    peer = peer_new(fix.path);
+    client = get_client(1);
+    SPIN_UNTIL(is_named(client)); /* the real look-up comes in between no more */
+    ck_assert(!vadm_client_is_authenticated(client));
+    before = vadm_client_get_identity(client);
+    g_free(named->user_name);
+    named->user_name = g_strdup("somebody");
+    if (_i == 0)
+        vadm_server_set_sasl_user(fix.server, client, "fred@example");
+    vadm_server_set_names(fix.server, client, named);
+    if (_i == 1)
+        vadm_server_set_sasl_user(fix.server, client, "fred@example");
+
+    ck_assert(vadm_client_is_authenticated(client));
+    vadm_client_fill_row(client, &got);
+    ck_assert(got.authenticated);
+    ck_assert_str_eq(got.identity->sasl_user_name, "fred@example");
+    ck_assert_str_eq(got.identity->user_name, "somebody");
+    ck_assert_uint_eq(got.identity->pid, (guint32)getpid());
+    vadm_identity_unref(got.identity);
+    ck_assert_str_eq(before->sasl_user_name, ""); /* who holds the old one sees no change */
+    ck_assert_uint_eq(row().clients_unauth_current, 0);
+    peer_free(peer);
+    SPIN_UNTIL(row().clients_current == 0);
+    vadm_server_set_sasl_user(fix.server, client, "too late");
+    ck_assert_uint_eq(row().clients_unauth_current, 0);
+}
+END_TEST
+
 START_TEST(indexes_beyond_32_bits)
 {
     const guint64 ids[] = {1, G_MAXUINT32, 1ull << 32, (1ull << 32) + 1};
@@ -567,6 +609,7 @@ main(void)
     tcase_add_test(tcase, identity);
     tcase_add_test(tcase, full_suspends_and_resumes);
     tcase_add_test(tcase, unauthenticated_have_a_limit_of_their_own);
+    tcase_add_loop_test(tcase, sasl_name_and_other_names, 0, 2);
     tcase_add_test(tcase, indexes_beyond_32_bits);
     tcase_add_test(tcase, admin_takes_root_and_itself_only);
     tcase_add_test(tcase, comes_and_goes_without_a_trace);
