@@ -14,7 +14,8 @@ import traps
 from harness import Raw, Subagent, oid, open_payload
 from test_relay import GET_TYPE, OPEN, SUPPORTS_FEATURE
 
-CLIENT, ADMINISTRATOR, KEEPALIVE, PROTOCOL_ERROR, AUTH_FAILURE, SHUTDOWN = range(1, 7)
+CLIENT, ADMINISTRATOR, KEEPALIVE, PROTOCOL_ERROR, AUTH_FAILURE, SHUTDOWN, UNKNOWN = \
+    range(1, 8)
 ADMIN_RPC, SNMP, RELOAD, ROLLBACK = range(2, 6)
 COMMIT_FAILED = 14
 
@@ -232,8 +233,13 @@ class Upstream(traps.Case):
         self.start(enable=("upstream",), upstream=True)
         self.assertEqual(harness.virsh(self.daemon.socket, "uri")[0], 0)
         self.settle()  # that the first one is up is no news
+        client = self.connect()
+        self.assertEqual(client.call(OPEN, open_payload())[5], 0)
+        self.set((oid("lvaNotifyEnable"), traps.bits(traps.UPSTREAM, traps.CLIENT_DISCONNECT)))
         self.libvirtd.process.kill(signal.SIGKILL)
         self.libvirtd.process.wait()
+        self.watch.expect("lvaClientDisconnected", 2, ClientDisconnectReason=UNKNOWN)
+        self.set((oid("lvaNotifyEnable"), traps.bits(traps.UPSTREAM)))
         self.assertEqual(harness.virsh(self.daemon.socket, "uri")[0], 1)
         self.agree(self.watch.expect("lvaUpstreamDown", 2, DaemonName="virtadmd",
                                      ServerName="libvirtd", ServerUpstreamState=3))
@@ -244,7 +250,7 @@ class Upstream(traps.Case):
         self.agree(self.watch.expect("lvaUpstreamUp", 2, ServerUpstreamState=2))
         self.assertEqual(harness.virsh(self.daemon.socket, "uri")[0], 0)
         self.settle()
-        self.assertEqual(self.counters(), (2, 0))
+        self.assertEqual(self.counters(), (3, 0))
 
 
 class Config(traps.Case):
