@@ -13,6 +13,8 @@ case "$(. /etc/os-release 2>/dev/null; echo "${VERSION_ID:-}")" in
 12 | 12.*) ;;
 *) packages_run="$packages_run libvirt-daemon-driver-storage" ;;
 esac
+# the receiver of notifications
+packages_unit="$packages_unit snmptrapd"
 packages_test="clang libclang-rt-dev clang-format xz-utils"
 
 # Debian gives a user no sbin, and a root that came by su without - neither: dpkg needs it.

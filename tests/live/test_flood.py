@@ -82,9 +82,15 @@ class Flood(unittest.TestCase):
 
     def test_shorter_than_the_session(self):
         self.flood(0.5)
+        # the oldest made room, not the newest; identifiers are given one after the other
+        came = [told.index[1] for told in self.receiver.told()
+                if told.name == "lvaClientConnected" and told.index[0] == 2]
+        self.assertEqual(came[-1], self.accepted)
+        self.assertLess(len(came), came[-1] if SCALE == 1 else came[-1] + 1)
 
     def test_longer_than_the_session(self):
-        self.flood(max(4 * SCALE, 3))
+        daemon = self.flood(4)
+        self.assertIn("lost the master agent", daemon.log_text())
 
     def test_the_end_while_the_master_is_stopped(self):
         """What is not sent then never will be; nobody waits for it."""
@@ -108,6 +114,7 @@ class Flood(unittest.TestCase):
             self.assertEqual(flooded.failures, [])
             # the callers are gone now; the server is below its limit again
             self.wait_for_the_end()
+            self.accepted = self.snmpd.get1("lvaServerClientsAccepted", 2)
             sent, suppressed = (now - then for now, then in zip(self.counters(), before))
             told = self.receiver.told()
             came = self.clients()[0] - accepted
@@ -130,6 +137,7 @@ class Flood(unittest.TestCase):
             # a call that waits for the master would take seconds
             self.assertLess(max(max(flooded.times[kind, "during"][0]) for kind in flooded.KINDS),
                             2 if SCALE == 1 else 10)
+            return flooded.daemon
 
     def counters(self):
         return self.snmpd.get(oid("lvaNotifySent"), oid("lvaNotifySuppressed"))
