@@ -18,7 +18,7 @@ typedef struct {
     gint64 read_at;  /* events from before this are covered by what was read then */
     gboolean dirty;  /* the state is to be read again when the interval is over */
     gboolean again;  /* and told even if it is the same, being a condition */
-    VadmEvent *held; /* of AUTH_FAILURE: the last one that was held back */
+    VadmEvent *kept; /* (nullable): of kinds of which there is nothing to read: the last one */
 } VadmSubject;
 
 struct _VadmNotify {
@@ -51,6 +51,14 @@ static gboolean
 vadm_notify_is_paced(VadmEventKind kind)
 {
     return kind != VADM_EVENT_CLIENT_CONNECTED && kind != VADM_EVENT_CLIENT_DISCONNECTED;
+}
+
+/* Kinds of which the last event is kept instead of reading rows later: no row tells of a failure,
+ * and that of the configuration may show a generation that will be undone. */
+static gboolean
+vadm_notify_is_kept(VadmEventKind kind)
+{
+    return kind == VADM_EVENT_AUTH_FAILURE || kind == VADM_EVENT_CONFIG;
 }
 
 static guint
@@ -175,7 +183,7 @@ vadm_subject_free(gpointer data)
 {
     VadmSubject *subject = data;
 
-    vadm_event_free(subject->held);
+    vadm_event_free(subject->kept);
     g_free(subject);
 }
 
@@ -192,7 +200,7 @@ vadm_notify_subject(VadmNotify *notify, VadmEventKind kind, guint32 server)
     subject = g_new0(VadmSubject, 1);
     subject->kind = kind;
     subject->server = server;
-    subject->told = VADM_STATE_NORMAL;
+    subject->told = vadm_notify_is_kept(kind) ? VADM_STATE_UNKNOWN : VADM_STATE_NORMAL;
     g_ptr_array_add(notify->subjects, subject);
     return subject;
 }
@@ -227,23 +235,25 @@ vadm_notify_tell(VadmNotify *notify, VadmSubject *subject, const VadmEvent *even
 }
 
 static void
-vadm_notify_hold(VadmSubject *subject, const VadmEvent *event)
+vadm_notify_keep(VadmSubject *subject, const VadmEvent *event)
 {
-    subject->dirty = TRUE;
-    if (subject->kind != VADM_EVENT_AUTH_FAILURE)
+    if (!vadm_notify_is_kept(subject->kind))
         return;
-    vadm_event_free(subject->held);
-    subject->held = vadm_event_copy(event);
+    vadm_event_free(subject->kept);
+    subject->kept = vadm_event_copy(event);
+}
+
+static gboolean
+vadm_notify_is_told(const VadmSubject *subject, const VadmEvent *event)
+{
+    return vadm_notification_state(event) == subject->told;
 }
 
 /* Whether the state that @event brought is one that has been told already. */
 static gboolean
 vadm_notify_is_known(const VadmSubject *subject, const VadmEvent *event)
 {
-    if (event->kind == VADM_EVENT_AUTH_FAILURE)
-        return FALSE;
-    return event->at < subject->read_at ||
-           (!subject->dirty && vadm_notification_state(event) == subject->told);
+    return event->at < subject->read_at || (!subject->dirty && vadm_notify_is_told(subject, event));
 }
 
 /* An event of a paced kind, in its turn. One that is not sent for itself is counted, also where the
@@ -253,13 +263,14 @@ vadm_notify_pace(VadmNotify *notify, const VadmEvent *event)
 {
     VadmSubject *subject = vadm_notify_find_subject(notify, event);
 
+    vadm_notify_keep(subject, event);
     if (vadm_notify_is_known(subject, event)) {
         vadm_notify_suppress(notify, event);
     } else if (!subject->dirty && vadm_notify_has_room(notify) &&
                vadm_notify_due(notify, subject) <= notify->now) {
         vadm_notify_tell(notify, subject, event);
     } else {
-        vadm_notify_hold(subject, event);
+        subject->dirty = TRUE;
         vadm_notify_suppress(notify, event);
     }
 }
@@ -268,19 +279,19 @@ vadm_notify_pace(VadmNotify *notify, const VadmEvent *event)
 static void
 vadm_notify_settle(VadmNotify *notify, VadmSubject *subject)
 {
-    g_autoptr(VadmEvent) held = g_steal_pointer(&subject->held);
     gboolean again = subject->again;
     VadmEvent event;
 
     subject->dirty = subject->again = FALSE;
-    if (held)
-        vadm_notify_tell(notify, subject, held);
-    if (subject->kind == VADM_EVENT_AUTH_FAILURE ||
-        !vadm_notify_read(notify, subject->kind, subject->server, &event))
+    if (vadm_notify_is_kept(subject->kind)) {
+        if (subject->kept && !vadm_notify_is_told(subject, subject->kept))
+            vadm_notify_tell(notify, subject, subject->kept);
+        return;
+    }
+    if (!vadm_notify_read(notify, subject->kind, subject->server, &event))
         return;
     subject->read_at = notify->looked_at;
-    if (vadm_notification_state(&event) != subject->told ||
-        (again && vadm_notification_is_condition(&event)))
+    if (!vadm_notify_is_told(subject, &event) || (again && vadm_notification_is_condition(&event)))
         vadm_notify_tell(notify, subject, &event);
 }
 
@@ -463,20 +474,6 @@ vadm_notify_set_connected(VadmNotify *notify, gboolean connected)
 
 /* Life */
 
-/* The configuration that the agent finds is none that has changed. */
-static void
-vadm_notify_begin(VadmNotify *notify)
-{
-    VadmEvent event;
-
-    if (!vadm_notify_look(notify))
-        return;
-    vadm_notify_add_subjects(notify);
-    if (vadm_notify_read(notify, VADM_EVENT_CONFIG, 0, &event))
-        vadm_notify_subject(notify, VADM_EVENT_CONFIG, 0)->told = vadm_notification_state(&event);
-    vadm_notify_end_look(notify);
-}
-
 VadmNotify *
 vadm_notify_new(VadmMib *mib, const VadmNotifyHooks *hooks)
 {
@@ -490,7 +487,6 @@ vadm_notify_new(VadmMib *mib, const VadmNotifyHooks *hooks)
     notify->queue = vadm_notify_queue_new(hooks->wake, hooks->user);
     notify->subscription =
         notify->source->class->subscribe(notify->source, vadm_notify_queue_push, notify->queue);
-    vadm_notify_begin(notify);
     return notify;
 }
 

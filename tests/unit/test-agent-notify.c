@@ -294,8 +294,9 @@ START_TEST(test_due)
     ck_assert_int_eq(run(), now + 4 * SECOND);
     /* a SET of a shorter interval, which comes as an event, counts at once */
     fake->config.notify_min_interval = 1;
+    fake->config.generation = 2;
     fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
-    check_sent("lvaClientsFull 300 10/10, lvaClientsNormal 300 1/10");
+    check_sent("lvaClientsFull 300 10/10, lvaClientsNormal 300 1/10, lvaConfigChanged 2");
 }
 END_TEST
 
@@ -328,8 +329,50 @@ START_TEST(test_config)
         fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
     check_sent("lvaConfigChanged 2");
     now += 5 * SECOND;
-    check_sent("lvaConfigChanged 7"); /* the row's, by now */
+    check_sent("lvaConfigChanged 6"); /* not the row's: that one is not settled */
     check_counts(2, 4);
+}
+END_TEST
+
+/* A generation that is in force but can still be taken back is nobody's business, and the next one
+ * that has its number is told. */
+START_TEST(test_config_undone)
+{
+    fake->config.generation = 2;
+    fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
+    check_sent("lvaConfigChanged 2");
+    fake->config.generation = 3;
+    connect_master(FALSE);
+    connect_master(TRUE);
+    now += 5 * SECOND;
+    check_sent("");
+    fake->config.generation = 2;
+    fake_source_tell(fake, VADM_EVENT_AUTH_FAILURE, 300, 2);
+    check_sent("lvaClientAuthFailure 300 9");
+    fake->config.generation = 3;
+    fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
+    check_sent("lvaConfigChanged 3");
+}
+END_TEST
+
+/* A change that comes when the agent has begun to listen and before it has looked. */
+static void
+change_config_once(FakeSource *source)
+{
+    source->looked = NULL;
+    source->config.generation = 2;
+    fake_source_tell(source, VADM_EVENT_CONFIG, 0, 0);
+}
+
+START_TEST(test_config_at_start)
+{
+    const VadmNotifyHooks hooks = {bed_send, bed_wake, &fake};
+
+    vadm_notify_free(notify);
+    fake->looked = change_config_once;
+    notify = vadm_notify_new(mib, &hooks);
+    connect_master(TRUE);
+    check_sent("lvaConfigChanged 2");
 }
 END_TEST
 
@@ -514,6 +557,25 @@ START_TEST(test_first_connect)
 }
 END_TEST
 
+/* A failure that went down with the session is told in the next one: once. */
+START_TEST(test_auth_failure_lost)
+{
+    answering = FALSE;
+    fake_source_tell(fake, VADM_EVENT_AUTH_FAILURE, 300, 2);
+    check_sent("lvaClientAuthFailure 300 9");
+    connect_master(FALSE);
+    now += 5 * SECOND;
+    answering = TRUE;
+    g_array_set_size(tickets, 0);
+    connect_master(TRUE);
+    check_sent("lvaClientAuthFailure 300 9");
+    connect_master(FALSE);
+    now += 5 * SECOND;
+    connect_master(TRUE);
+    check_sent("");
+}
+END_TEST
+
 /* What cannot be handed over is counted, not tried for ever. */
 START_TEST(test_send_fails)
 {
@@ -694,6 +756,8 @@ main(void)
     tcase_add_test(interval, test_servers_apart);
     tcase_add_test(interval, test_no_interval);
     tcase_add_test(interval, test_config);
+    tcase_add_test(interval, test_config_undone);
+    tcase_add_test(interval, test_config_at_start);
     tcase_add_test(interval, test_auth_failures);
     tcase_add_test(interval, test_clients_not_held_back);
     tcase_add_test(interval, test_own_settings);
@@ -704,6 +768,7 @@ main(void)
     tcase_add_test(master, test_reconnect_often);
     tcase_add_test(master, test_lost_with_session);
     tcase_add_test(master, test_first_connect);
+    tcase_add_test(master, test_auth_failure_lost);
     tcase_add_test(master, test_send_fails);
     tcase_add_test(master, test_no_view);
     tcase_add_test(queue, test_queue_wakes_once);
