@@ -396,9 +396,9 @@ vadm_notify_run(VadmNotify *notify, gint64 now)
     gint64 next;
 
     notify->now = now;
-    next = vadm_notify_next_due(notify);
-    if (!events && (next == 0 || next > now))
-        return next;
+    if (!events && vadm_notify_next_due(notify) == 0)
+        return 0;
+    /* Also before anything is due: no event tells that a change of the interval was undone. */
     if (!vadm_notify_look(notify))
         return now + VADM_NOTIFY_RETRY_US;
     vadm_notify_note_lost(notify);

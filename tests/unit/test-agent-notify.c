@@ -376,6 +376,22 @@ START_TEST(test_config_at_start)
 }
 END_TEST
 
+/* No event tells that a SET of the interval has been undone, or that of the agent's own one. */
+START_TEST(test_interval_undone)
+{
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    check_sent("lvaClientsFull 300 10/10");
+    fake->config.notify_min_interval = 3600;
+    tell_clients(1, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsFull 1 10/10");
+    fake->config.notify_min_interval = 5;
+    ck_assert_int_eq(run(), now + 5 * SECOND);
+    now += 5 * SECOND;
+    check_sent("lvaClientsNormal 300 1/10");
+}
+END_TEST
+
 /* Each is about somebody else, so the last one that was held back is sent, as it was. */
 START_TEST(test_auth_failures)
 {
@@ -758,6 +774,7 @@ main(void)
     tcase_add_test(interval, test_config);
     tcase_add_test(interval, test_config_undone);
     tcase_add_test(interval, test_config_at_start);
+    tcase_add_test(interval, test_interval_undone);
     tcase_add_test(interval, test_auth_failures);
     tcase_add_test(interval, test_clients_not_held_back);
     tcase_add_test(interval, test_own_settings);
