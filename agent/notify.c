@@ -16,6 +16,7 @@ typedef struct {
     gint64 sent_at;  /* monotonic time, microseconds; 0: never */
     gsize ticket;    /* of the last one sent */
     gint64 read_at;  /* events from before this are covered by what was read then */
+    gint64 read_by;  /* those from between that and this may be, or may not */
     gboolean dirty;  /* the state is to be read again when the interval is over */
     gboolean again;  /* and told even if it is the same, being a condition */
     VadmEvent *kept; /* (nullable): of kinds of which there is nothing to read: the last one */
@@ -256,6 +257,15 @@ vadm_notify_is_known(const VadmSubject *subject, const VadmEvent *event)
     return event->at < subject->read_at || (!subject->dirty && vadm_notify_is_told(subject, event));
 }
 
+/* Whether an event of @subject may be sent with the rows that it brought: nothing newer has been.
+ */
+static gboolean
+vadm_notify_is_ready(const VadmNotify *notify, const VadmSubject *subject, const VadmEvent *event)
+{
+    return !subject->dirty && event->at >= subject->read_by && vadm_notify_has_room(notify) &&
+           vadm_notify_due(notify, subject) <= notify->now;
+}
+
 /* An event of a paced kind, in its turn. One that is not sent for itself is counted, also where the
  * state that it led to is sent later. */
 static void
@@ -266,8 +276,7 @@ vadm_notify_pace(VadmNotify *notify, const VadmEvent *event)
     vadm_notify_keep(subject, event);
     if (vadm_notify_is_known(subject, event)) {
         vadm_notify_suppress(notify, event);
-    } else if (!subject->dirty && vadm_notify_has_room(notify) &&
-               vadm_notify_due(notify, subject) <= notify->now) {
+    } else if (vadm_notify_is_ready(notify, subject, event)) {
         vadm_notify_tell(notify, subject, event);
     } else {
         subject->dirty = TRUE;
@@ -291,6 +300,7 @@ vadm_notify_settle(VadmNotify *notify, VadmSubject *subject)
     if (!vadm_notify_read(notify, subject->kind, subject->server, &event))
         return;
     subject->read_at = notify->looked_at;
+    subject->read_by = g_get_monotonic_time();
     if (!vadm_notify_is_told(subject, &event) || (again && vadm_notification_is_condition(&event)))
         vadm_notify_tell(notify, subject, &event);
 }

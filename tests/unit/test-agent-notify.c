@@ -392,6 +392,41 @@ START_TEST(test_interval_undone)
 }
 END_TEST
 
+/* Full and back while the row is read: what is read then is the newest. */
+static void
+flap_once(FakeSource *source)
+{
+    gint64 began;
+
+    source->looked = NULL;
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    began = g_get_monotonic_time();
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    while (g_get_monotonic_time() <= began)
+        ;
+}
+
+START_TEST(test_flap_while_reading)
+{
+    fake->config.notify_min_interval = 0;
+    answering = FALSE;
+    fake->config.notify_enable = ENABLE_ALL;
+    for (guint i = 0; i < VADM_NOTIFY_WINDOW - 1; i++)
+        fake_source_tell(fake, VADM_EVENT_CLIENT_CONNECTED, 300, 7);
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    run();
+    ck_assert(g_str_has_suffix(sent->str, "lvaClientsFull 300 10/10"));
+    g_string_truncate(sent, 0);
+    fake->looked = flap_once;
+    answering = TRUE;
+    answer_all();
+    check_sent("lvaClientsNormal 300 1/10");
+    now += 1;
+    check_sent("");
+}
+END_TEST
+
 /* Each is about somebody else, so the last one that was held back is sent, as it was. */
 START_TEST(test_auth_failures)
 {
@@ -775,6 +810,7 @@ main(void)
     tcase_add_test(interval, test_config_undone);
     tcase_add_test(interval, test_config_at_start);
     tcase_add_test(interval, test_interval_undone);
+    tcase_add_test(interval, test_flap_while_reading);
     tcase_add_test(interval, test_auth_failures);
     tcase_add_test(interval, test_clients_not_held_back);
     tcase_add_test(interval, test_own_settings);
