@@ -428,23 +428,41 @@ vadm_notify_is_done(VadmNotify *notify)
 
 /* The master agent */
 
+/* FALSE: it is of an earlier session */
+static gboolean
+vadm_notify_make_room(VadmNotify *notify, gsize ticket, gboolean stalled)
+{
+    if (ticket <= notify->session_ticket || notify->in_flight == 0)
+        return FALSE;
+    notify->in_flight--;
+    notify->stalled = stalled;
+    return TRUE;
+}
+
 void
 vadm_notify_answered(VadmNotify *notify, gsize ticket)
 {
-    if (ticket <= notify->session_ticket || notify->in_flight == 0)
+    if (vadm_notify_make_room(notify, ticket, FALSE))
+        notify->answered_ticket = MAX(notify->answered_ticket, ticket);
+}
+
+void
+vadm_notify_refused(VadmNotify *notify, gsize ticket)
+{
+    if (!vadm_notify_make_room(notify, ticket, FALSE))
         return;
-    notify->in_flight--;
-    notify->stalled = FALSE;
-    notify->answered_ticket = MAX(notify->answered_ticket, ticket);
+    for (guint i = 0; i < notify->subjects->len; i++) {
+        VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
+
+        if (subject->ticket == ticket)
+            subject->told = VADM_STATE_UNKNOWN;
+    }
 }
 
 void
 vadm_notify_timed_out(VadmNotify *notify, gsize ticket)
 {
-    if (ticket <= notify->session_ticket || notify->in_flight == 0)
-        return;
-    notify->in_flight--;
-    notify->stalled = TRUE;
+    vadm_notify_make_room(notify, ticket, TRUE);
 }
 
 /* The master works in order: what comes before an answered one has reached it. */

@@ -45,6 +45,9 @@ void vadm_notify_set_connected(VadmNotify *notify, gboolean connected);
 /** vadm_notify_answered: the master agent has dealt with the notification; an old @ticket is
  * ignored. */
 void vadm_notify_answered(VadmNotify *notify, gsize ticket);
+/** vadm_notify_refused: it has answered with an error: the notification is counted as sent, but its
+ * state as not told. It is in the next session, since this one would refuse it again. */
+void vadm_notify_refused(VadmNotify *notify, gsize ticket);
 /** vadm_notify_timed_out: it has not answered in time. Until it answers again it gets one
  * notification at a time. */
 void vadm_notify_timed_out(VadmNotify *notify, gsize ticket);

@@ -51,6 +51,7 @@ struct _VadmSnmpThread {
     int session_fd;            /* of the open session, -1: none */
     gboolean refused;          /* the master would not register the MIB in this session */
     gboolean refusal_known;    /* and that has been logged */
+    gboolean notify_refused;   /* the master refused one in this session, and that was logged */
     gint64 notify_due;         /* when notifications are due again, 0: when something happens */
     unsigned int expiry_alarm; /* 0: none */
     gint64 expiry_due;         /* when it goes off */
@@ -153,6 +154,7 @@ vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_a
     thread->session = session;
     thread->session_fd = transport ? transport->sock : -1;
     thread->refused = FALSE;
+    thread->notify_refused = FALSE;
     vadm_handler_session_started(thread->handler);
     return SNMPERR_SUCCESS;
 }
@@ -312,14 +314,23 @@ vadm_snmp_send_notification(const VadmNotification *notification, const VadmVarb
 }
 
 static void
-vadm_snmp_notification_ended(gsize ticket, gboolean answered, gpointer user)
+vadm_snmp_notification_ended(gsize ticket, gboolean answered, long error, gpointer user)
 {
     VadmSnmpThread *thread = user;
 
-    if (answered)
-        vadm_notify_answered(thread->notify, ticket);
-    else
+    if (!answered) {
         vadm_notify_timed_out(thread->notify, ticket);
+        return;
+    }
+    if (error == 0) {
+        vadm_notify_answered(thread->notify, ticket);
+        return;
+    }
+    vadm_notify_refused(thread->notify, ticket);
+    if (!thread->notify_refused)
+        VADM_WARN("the master agent at %s refuses a notification: error %ld", thread->master,
+                  error);
+    thread->notify_refused = TRUE;
 }
 
 /* For mail that has nothing to say: it is enough to be woken. */

@@ -608,6 +608,49 @@ START_TEST(test_first_connect)
 }
 END_TEST
 
+/* What the master agent answers with an error has not been told to anybody. */
+START_TEST(test_refused)
+{
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsFull 300 10/10");
+    answering = FALSE;
+    now += 5 * SECOND;
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    tell_clients(1, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsNormal 300 1/10, lvaClientsFull 1 10/10");
+    vadm_notify_refused(notify, g_array_index(tickets, gsize, 0));
+    vadm_notify_answered(notify, g_array_index(tickets, gsize, 1));
+    g_array_set_size(tickets, 0);
+    answering = TRUE;
+    ck_assert(vadm_notify_is_done(notify));
+    now += 5 * SECOND;
+    check_sent(""); /* it would be refused again */
+    connect_master(FALSE);
+    connect_master(TRUE);
+    run();
+    ck_assert_ptr_nonnull(strstr(sent->str, "lvaClientsNormal 300 1/10"));
+    ck_assert_ptr_nonnull(strstr(sent->str, "lvaClientsFull 1 10/10"));
+}
+END_TEST
+
+/* An older one is refused, the newer one was not: nothing is left to tell. */
+START_TEST(test_refused_before)
+{
+    answering = FALSE;
+    fake->config.notify_min_interval = 0;
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    check_sent("lvaClientsFull 300 10/10, lvaClientsNormal 300 1/10");
+    vadm_notify_refused(notify, g_array_index(tickets, gsize, 0));
+    vadm_notify_answered(notify, g_array_index(tickets, gsize, 1));
+    g_array_set_size(tickets, 0);
+    answering = TRUE;
+    connect_master(FALSE);
+    connect_master(TRUE);
+    check_sent("");
+}
+END_TEST
+
 /* A failure that went down with the session is told in the next one: once. */
 START_TEST(test_auth_failure_lost)
 {
@@ -821,6 +864,8 @@ main(void)
     tcase_add_test(master, test_reconnect_often);
     tcase_add_test(master, test_lost_with_session);
     tcase_add_test(master, test_first_connect);
+    tcase_add_test(master, test_refused);
+    tcase_add_test(master, test_refused_before);
     tcase_add_test(master, test_auth_failure_lost);
     tcase_add_test(master, test_send_fails);
     tcase_add_test(master, test_no_view);
