@@ -38,6 +38,7 @@ struct _VadmNotify {
     gsize answered_ticket; /* the highest that was answered */
     guint in_flight;
     gboolean stalled; /* the last one was not answered in time */
+    gboolean ending;  /* nothing is held back any more */
 
     /* Of the run that is under way. */
     gint64 now;
@@ -217,8 +218,9 @@ vadm_notify_find_subject(VadmNotify *notify, const VadmEvent *event)
 static gint64
 vadm_notify_due(const VadmNotify *notify, const VadmSubject *subject)
 {
-    return subject->sent_at == 0 ? notify->now
-                                 : MAX(notify->now, subject->sent_at + notify->interval);
+    if (subject->sent_at == 0 || notify->ending)
+        return notify->now;
+    return MAX(notify->now, subject->sent_at + notify->interval);
 }
 
 /* One that cannot be handed over is not tried again in this session, which is about to end, or
@@ -419,11 +421,17 @@ vadm_notify_run(VadmNotify *notify, gint64 now)
     return next;
 }
 
+void
+vadm_notify_finish(VadmNotify *notify)
+{
+    notify->ending = TRUE;
+}
+
 gboolean
 vadm_notify_is_done(VadmNotify *notify)
 {
-    return !notify->connected ||
-           (notify->in_flight == 0 && vadm_notify_queue_is_empty(notify->queue));
+    return !notify->connected || (notify->in_flight == 0 && vadm_notify_next_due(notify) == 0 &&
+                                  vadm_notify_queue_is_empty(notify->queue));
 }
 
 /* The master agent */

@@ -60,8 +60,10 @@ void vadm_notify_timed_out(VadmNotify *notify, gsize ticket);
  */
 gint64 vadm_notify_run(VadmNotify *notify, gint64 now);
 
+/** vadm_notify_finish: the daemon ends: from now on lvaNotifyMinInterval holds nothing back. */
+void vadm_notify_finish(VadmNotify *notify);
 /** vadm_notify_is_done: nothing waits for the master agent: all events that could be sent have
- * been, and were answered; or there is no session. */
+ * been, and were answered; or there is no session. After vadm_notify_finish(). */
 gboolean vadm_notify_is_done(VadmNotify *notify);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmNotify, vadm_notify_free)

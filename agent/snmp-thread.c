@@ -421,14 +421,15 @@ vadm_snmp_turn(VadmSnmpThread *thread, gint64 deadline)
     vadm_snmp_leave_refused(thread);
     vadm_snmp_publish_state(thread);
     thread->notify_due = vadm_notify_run(thread->notify, g_get_monotonic_time());
-    if (deadline != 0)
+    if (deadline != 0 && (thread->notify_due == 0 || thread->notify_due > deadline))
         thread->notify_due = deadline;
     vadm_snmp_arm_expiry(thread);
     netsnmp_check_outstanding_agent_requests(); /* what has just expired */
     agent_check_and_process(1);
 }
 
-/* The last events, that clients are gone since the daemon ends, are still to be sent. */
+/* The last events, that clients are gone since the daemon ends, are still to be sent, and what was
+ * held back: nobody would ever say how it ended. */
 static void
 vadm_snmp_loop(VadmSnmpThread *thread)
 {
@@ -437,6 +438,7 @@ vadm_snmp_loop(VadmSnmpThread *thread)
     while (!atomic_load(&thread->stopping))
         vadm_snmp_turn(thread, 0);
     deadline = g_get_monotonic_time() + VADM_SNMP_LAST_WORDS_US;
+    vadm_notify_finish(thread->notify);
     thread->notify_due = vadm_notify_run(thread->notify, g_get_monotonic_time());
     while (!vadm_notify_is_done(thread->notify) && g_get_monotonic_time() < deadline)
         vadm_snmp_turn(thread, deadline);

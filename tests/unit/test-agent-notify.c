@@ -651,6 +651,34 @@ START_TEST(test_refused_before)
 }
 END_TEST
 
+/* The last words: nobody will be there to say how it ended when the interval is over. */
+START_TEST(test_end)
+{
+    fake->config.notify_min_interval = 3600;
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    fake->config.generation = 2;
+    fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
+    fake_source_tell(fake, VADM_EVENT_AUTH_FAILURE, 300, 2);
+    check_sent("lvaClientsFull 300 10/10, lvaConfigChanged 2, lvaClientAuthFailure 300 9");
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    fake->config.generation = 3;
+    fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
+    fake_source_server(fake, 300)->auth_failures = 10;
+    fake_source_tell(fake, VADM_EVENT_AUTH_FAILURE, 300, 7);
+    check_sent("");
+    vadm_notify_finish(notify);
+    ck_assert(!vadm_notify_is_done(notify));
+    run();
+    ck_assert_ptr_nonnull(strstr(sent->str, "lvaClientsNormal 300 1/10"));
+    ck_assert_ptr_nonnull(strstr(sent->str, "lvaConfigChanged 3"));
+    ck_assert_ptr_nonnull(strstr(sent->str, "lvaClientAuthFailure 300 10"));
+    ck_assert(vadm_notify_is_done(notify));
+    g_string_truncate(sent, 0);
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsFull 300 10/10");
+}
+END_TEST
+
 /* A failure that went down with the session is told in the next one: once. */
 START_TEST(test_auth_failure_lost)
 {
@@ -866,6 +894,7 @@ main(void)
     tcase_add_test(master, test_first_connect);
     tcase_add_test(master, test_refused);
     tcase_add_test(master, test_refused_before);
+    tcase_add_test(master, test_end);
     tcase_add_test(master, test_auth_failure_lost);
     tcase_add_test(master, test_send_fails);
     tcase_add_test(master, test_no_view);
