@@ -15,8 +15,7 @@ typedef struct {
     guint32 told;    /* the state that was told last, or would have been, were it enabled */
     gint64 sent_at;  /* monotonic time, microseconds; 0: never */
     gsize ticket;    /* of the last one sent */
-    gint64 read_at;  /* events from before this are covered by what was read then */
-    gint64 read_by;  /* those from between that and this may be, or may not */
+    gint64 read_by;  /* events from before this may be older than what was read last */
     gboolean dirty;  /* the state is to be read again when the interval is over */
     gboolean again;  /* and told even if it is the same, being a condition */
     VadmEvent *kept; /* (nullable): of kinds of which there is nothing to read: the last one */
@@ -43,9 +42,8 @@ struct _VadmNotify {
     /* Of the run that is under way. */
     gint64 now;
     VadmView *view;
-    gint64 looked_at; /* what the view shows is not older */
-    guint16 enable;   /* these two also between runs, as they were */
-    gint64 interval;  /* microseconds */
+    guint16 enable;  /* these two also between runs, as they were */
+    gint64 interval; /* microseconds */
 };
 
 /* Kinds that tell a state, or of which only the last one within an interval counts. */
@@ -88,7 +86,6 @@ vadm_notify_look(VadmNotify *notify)
     const VadmConfigRow *config;
     guint32 interval;
 
-    notify->looked_at = g_get_monotonic_time();
     notify->view = notify->source->class->view_begin(notify->source);
     config = notify->view ? notify->source->class->config(notify->view) : NULL;
     if (!config) {
@@ -252,19 +249,12 @@ vadm_notify_is_told(const VadmSubject *subject, const VadmEvent *event)
     return vadm_notification_state(event) == subject->told;
 }
 
-/* Whether the state that @event brought is one that has been told already. */
-static gboolean
-vadm_notify_is_known(const VadmSubject *subject, const VadmEvent *event)
-{
-    return event->at < subject->read_at || (!subject->dirty && vadm_notify_is_told(subject, event));
-}
-
 /* Whether an event of @subject may be sent with the rows that it brought: nothing newer has been.
  */
 static gboolean
 vadm_notify_is_ready(const VadmNotify *notify, const VadmSubject *subject, const VadmEvent *event)
 {
-    return !subject->dirty && event->at >= subject->read_by && vadm_notify_has_room(notify) &&
+    return event->at >= subject->read_by && vadm_notify_has_room(notify) &&
            vadm_notify_due(notify, subject) <= notify->now;
 }
 
@@ -276,7 +266,7 @@ vadm_notify_pace(VadmNotify *notify, const VadmEvent *event)
     VadmSubject *subject = vadm_notify_find_subject(notify, event);
 
     vadm_notify_keep(subject, event);
-    if (vadm_notify_is_known(subject, event)) {
+    if (vadm_notify_is_told(subject, event)) {
         vadm_notify_suppress(notify, event);
     } else if (vadm_notify_is_ready(notify, subject, event)) {
         vadm_notify_tell(notify, subject, event);
@@ -301,7 +291,6 @@ vadm_notify_settle(VadmNotify *notify, VadmSubject *subject)
     }
     if (!vadm_notify_read(notify, subject->kind, subject->server, &event))
         return;
-    subject->read_at = notify->looked_at;
     subject->read_by = g_get_monotonic_time();
     if (!vadm_notify_is_told(subject, &event) || (again && vadm_notification_is_condition(&event)))
         vadm_notify_tell(notify, subject, &event);
@@ -343,7 +332,6 @@ vadm_notify_add_subjects(VadmNotify *notify)
     const VadmServerRow *row;
 
     vadm_notify_subject(notify, VADM_EVENT_DAEMON, 0);
-    vadm_notify_subject(notify, VADM_EVENT_CONFIG, 0);
     for (row = notify->source->class->server(notify->view, VADM_MATCH_GT, 0); row;
          row = notify->source->class->server(notify->view, VADM_MATCH_GT, row->index)) {
         vadm_notify_subject(notify, VADM_EVENT_CLIENT_LIMIT, row->index);
@@ -482,7 +470,6 @@ vadm_notify_forget_unanswered(VadmNotify *notify)
 
         if (subject->ticket > notify->answered_ticket)
             subject->told = VADM_STATE_UNKNOWN;
-        subject->ticket = 0;
     }
     notify->session_ticket = notify->answered_ticket = notify->last_ticket;
     notify->in_flight = 0;
