@@ -32,6 +32,7 @@ struct _VadmNotify {
     guint32 lost[VADM_EVENT_LAST]; /* events that had to make room, not dealt with yet */
 
     gboolean connected;
+    gboolean begun; /* what holds has been noted, to be raised in this session */
     gsize last_ticket;
     gsize session_ticket;  /* the last one of the session before */
     gsize answered_ticket; /* the highest that was answered */
@@ -315,6 +316,8 @@ vadm_notify_next_due(const VadmNotify *notify)
 
     if (!vadm_notify_has_room(notify))
         return 0;
+    if (!notify->begun)
+        return notify->now;
     for (guint i = 0; i < notify->subjects->len; i++) {
         const VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
         gint64 due = vadm_notify_due(notify, subject);
@@ -325,12 +328,14 @@ vadm_notify_next_due(const VadmNotify *notify)
     return next;
 }
 
-/* Every server has its subjects, whether or not something has happened to it. */
+/* A session begins: each server has its subjects, whether or not something has happened to it, and
+ * all of them are looked at. */
 static void
-vadm_notify_add_subjects(VadmNotify *notify)
+vadm_notify_begin_session(VadmNotify *notify)
 {
     const VadmServerRow *row;
 
+    notify->begun = TRUE;
     vadm_notify_subject(notify, VADM_EVENT_DAEMON, 0);
     for (row = notify->source->class->server(notify->view, VADM_MATCH_GT, 0); row;
          row = notify->source->class->server(notify->view, VADM_MATCH_GT, row->index)) {
@@ -338,6 +343,10 @@ vadm_notify_add_subjects(VadmNotify *notify)
         vadm_notify_subject(notify, VADM_EVENT_UNAUTH_LIMIT, row->index);
         vadm_notify_subject(notify, VADM_EVENT_WORKERS, row->index);
         vadm_notify_subject(notify, VADM_EVENT_UPSTREAM, row->index);
+    }
+    for (guint i = 0; i < notify->subjects->len; i++) {
+        VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
+        subject->dirty = subject->again = TRUE;
     }
 }
 
@@ -353,7 +362,6 @@ vadm_notify_note_lost(VadmNotify *notify)
         if (notify->enable & vadm_notification_bits((VadmEventKind)kind))
             vadm_settings_count_notify(notify->settings, 0, notify->lost[kind]);
         notify->lost[kind] = 0;
-        vadm_notify_add_subjects(notify);
         for (guint i = 0; i < notify->subjects->len; i++) {
             VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
             subject->dirty = subject->dirty || subject->kind == kind;
@@ -401,6 +409,8 @@ vadm_notify_run(VadmNotify *notify, gint64 now)
     /* Also before anything is due: no event tells that a change of the interval was undone. */
     if (!vadm_notify_look(notify))
         return now + VADM_NOTIFY_RETRY_US;
+    if (notify->connected && !notify->begun)
+        vadm_notify_begin_session(notify);
     vadm_notify_note_lost(notify);
     vadm_notify_settle_due(notify);
     vadm_notify_drain(notify);
@@ -482,17 +492,9 @@ vadm_notify_set_connected(VadmNotify *notify, gboolean connected)
     if (connected == notify->connected)
         return;
     notify->connected = connected;
-    if (!connected) {
+    notify->begun = FALSE;
+    if (!connected)
         vadm_notify_forget_unanswered(notify);
-        return;
-    }
-    if (vadm_notify_look(notify))
-        vadm_notify_add_subjects(notify);
-    vadm_notify_end_look(notify);
-    for (guint i = 0; i < notify->subjects->len; i++) {
-        VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
-        subject->dirty = subject->again = TRUE;
-    }
 }
 
 /* Life */

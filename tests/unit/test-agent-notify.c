@@ -664,8 +664,10 @@ START_TEST(test_new_window)
     answering = TRUE;
     run();
     ck_assert(vadm_notify_is_done(notify));
-    vadm_notify_answered(notify, old); /* nor makes it room for more than there is */
+    vadm_notify_answered(notify, old + 2 * VADM_NOTIFY_WINDOW); /* has been answered */
+    tell_clients(300, 10, VADM_LIMIT_FULL);
     run();
+    ck_assert(g_str_has_suffix(sent->str, "lvaClientsFull 300 10/10"));
     ck_assert(vadm_notify_is_done(notify));
 }
 END_TEST
@@ -819,7 +821,11 @@ START_TEST(test_end)
     ck_assert(vadm_notify_is_done(notify));
     g_string_truncate(sent, 0);
     tell_clients(300, 10, VADM_LIMIT_FULL);
+    ck_assert(!vadm_notify_is_done(notify));
     check_sent("lvaClientsFull 300 10/10");
+    connect_master(FALSE);
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    ck_assert(vadm_notify_is_done(notify)); /* there is nobody to wait for */
 }
 END_TEST
 
@@ -871,11 +877,31 @@ END_TEST
 START_TEST(test_no_view)
 {
     fake->no_view = TRUE;
-    tell_clients(300, 10, VADM_LIMIT_FULL);
+    for (guint i = 0; i <= VADM_NOTIFY_QUEUE_STATES; i++)
+        tell_clients(300, 10, VADM_LIMIT_FULL);
     ck_assert_int_gt(run(), now);
+    tell_clients(300, 10, VADM_LIMIT_FULL);
     check_sent("");
     fake->no_view = FALSE;
     check_sent("lvaClientsFull 300 10/10");
+    check_counts(1, VADM_NOTIFY_QUEUE_STATES + 2); /* those lost before and after that one run */
+}
+END_TEST
+
+/* A session that begins when the source gives no rows begins when it does. */
+START_TEST(test_no_view_at_first)
+{
+    const VadmNotifyHooks hooks = {bed_send, bed_wake, &fake};
+
+    vadm_notify_free(notify);
+    set_clients(300, 10, VADM_LIMIT_FULL);
+    fake->no_view = TRUE;
+    notify = vadm_notify_new(mib, &hooks);
+    connect_master(TRUE);
+    ck_assert_int_gt(run(), now);
+    fake->no_view = FALSE;
+    check_sent("lvaClientsFull 300 10/10");
+    ck_assert_int_eq(run(), 0);
 }
 END_TEST
 
@@ -1073,6 +1099,7 @@ main(void)
     tcase_add_test(master, test_auth_failure_lost);
     tcase_add_test(master, test_send_fails);
     tcase_add_test(master, test_no_view);
+    tcase_add_test(master, test_no_view_at_first);
     tcase_add_test(queue, test_queue_wakes_once);
     tcase_add_test(queue, test_queue_bounded);
     tcase_add_test(queue, test_queue_bounded_disabled);
