@@ -109,6 +109,7 @@ vadm_notification_state(const VadmEvent *event)
     case VADM_EVENT_CONFIG:
         return event->config.generation;
     case VADM_EVENT_AUTH_FAILURE:
+        return event->server.auth_failures;
     case VADM_EVENT_CLIENT_CONNECTED:
     case VADM_EVENT_CLIENT_DISCONNECTED:
     case VADM_EVENT_LAST:
@@ -120,7 +121,8 @@ vadm_notification_state(const VadmEvent *event)
 gboolean
 vadm_notification_is_condition(const VadmEvent *event)
 {
-    return event->kind != VADM_EVENT_CONFIG && vadm_notification_state(event) > VADM_STATE_NORMAL;
+    return event->kind != VADM_EVENT_CONFIG && event->kind != VADM_EVENT_AUTH_FAILURE &&
+           vadm_notification_state(event) > VADM_STATE_NORMAL;
 }
 
 static guint32

@@ -45,8 +45,9 @@ typedef struct {
 #define VADM_STATE_NORMAL 1u
 
 /** vadm_notification_state: the number of the state that @event tells of its subject:
- * VADM_STATE_NORMAL, a higher one for a condition; of CONFIG the generation; 0 for kinds that tell
- * no state. Any thread, like all here. */
+ * VADM_STATE_NORMAL, a higher one for a condition; of CONFIG the generation, of AUTH_FAILURE the
+ * number of failures, which is another one each time; 0 for kinds that tell no state. Any thread,
+ * like all here. */
 guint32 vadm_notification_state(const VadmEvent *event);
 /** vadm_notification_is_condition: whether that state is one that is raised again after the agent
  * has reconnected. */

@@ -48,15 +48,15 @@ vadm_notify_pdu_ended(int operation, netsnmp_session *session, int request, nets
                       void *magic)
 {
     VadmNotifySlot *slot = magic;
+    gboolean answered = operation == NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE;
     gsize ticket = slot->ticket;
 
     (void)session;
     (void)request;
-    (void)pdu;
     if (operation == NETSNMP_CALLBACK_OP_RESEND || ticket == 0)
         return 1;
     slot->ticket = 0;
-    slot->pdus->done(ticket, operation == NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE, slot->pdus->user);
+    slot->pdus->done(ticket, answered, answered ? pdu->errstat : 0, slot->pdus->user);
     return 1;
 }
 

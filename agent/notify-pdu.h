@@ -14,8 +14,9 @@
 
 typedef struct _VadmNotifyPdus VadmNotifyPdus;
 
-/* The end of a notification. @answered: FALSE: not in time, or the session was closed */
-typedef void (*VadmNotifyPduDone)(gsize ticket, gboolean answered, gpointer user);
+/* The end of a notification. @answered: FALSE: not in time, or the session was closed; @error: of
+ * the answer (RFC 2741 section 6.2.16), 0: noAgentXError */
+typedef void (*VadmNotifyPduDone)(gsize ticket, gboolean answered, long error, gpointer user);
 
 VadmNotifyPdus *vadm_notify_pdus_new(VadmNotifyPduDone done, gpointer user);
 /** vadm_notify_pdus_free: (nullable): after net-snmp has closed the session. */

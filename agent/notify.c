@@ -15,10 +15,10 @@ typedef struct {
     guint32 told;    /* the state that was told last, or would have been, were it enabled */
     gint64 sent_at;  /* monotonic time, microseconds; 0: never */
     gsize ticket;    /* of the last one sent */
-    gint64 read_at;  /* events from before this are covered by what was read then */
+    gint64 read_by;  /* events from before this may be older than what was read last */
     gboolean dirty;  /* the state is to be read again when the interval is over */
     gboolean again;  /* and told even if it is the same, being a condition */
-    VadmEvent *held; /* of AUTH_FAILURE: the last one that was held back */
+    VadmEvent *kept; /* (nullable): of kinds of which there is nothing to read: the last one */
 } VadmSubject;
 
 struct _VadmNotify {
@@ -32,18 +32,19 @@ struct _VadmNotify {
     guint32 lost[VADM_EVENT_LAST]; /* events that had to make room, not dealt with yet */
 
     gboolean connected;
+    gboolean begun; /* what holds has been noted, to be raised in this session */
     gsize last_ticket;
     gsize session_ticket;  /* the last one of the session before */
     gsize answered_ticket; /* the highest that was answered */
     guint in_flight;
     gboolean stalled; /* the last one was not answered in time */
+    gboolean ending;  /* nothing is held back any more */
 
     /* Of the run that is under way. */
     gint64 now;
     VadmView *view;
-    gint64 looked_at; /* what the view shows is not older */
-    guint16 enable;   /* these two also between runs, as they were */
-    gint64 interval;  /* microseconds */
+    guint16 enable;  /* these two also between runs, as they were */
+    gint64 interval; /* microseconds */
 };
 
 /* Kinds that tell a state, or of which only the last one within an interval counts. */
@@ -51,6 +52,14 @@ static gboolean
 vadm_notify_is_paced(VadmEventKind kind)
 {
     return kind != VADM_EVENT_CLIENT_CONNECTED && kind != VADM_EVENT_CLIENT_DISCONNECTED;
+}
+
+/* Kinds of which the last event is kept instead of reading rows later: no row tells of a failure,
+ * and that of the configuration may show a generation that will be undone. */
+static gboolean
+vadm_notify_is_kept(VadmEventKind kind)
+{
+    return kind == VADM_EVENT_AUTH_FAILURE || kind == VADM_EVENT_CONFIG;
 }
 
 static guint
@@ -78,7 +87,6 @@ vadm_notify_look(VadmNotify *notify)
     const VadmConfigRow *config;
     guint32 interval;
 
-    notify->looked_at = g_get_monotonic_time();
     notify->view = notify->source->class->view_begin(notify->source);
     config = notify->view ? notify->source->class->config(notify->view) : NULL;
     if (!config) {
@@ -175,7 +183,7 @@ vadm_subject_free(gpointer data)
 {
     VadmSubject *subject = data;
 
-    vadm_event_free(subject->held);
+    vadm_event_free(subject->kept);
     g_free(subject);
 }
 
@@ -192,7 +200,7 @@ vadm_notify_subject(VadmNotify *notify, VadmEventKind kind, guint32 server)
     subject = g_new0(VadmSubject, 1);
     subject->kind = kind;
     subject->server = server;
-    subject->told = VADM_STATE_NORMAL;
+    subject->told = vadm_notify_is_kept(kind) ? VADM_STATE_UNKNOWN : VADM_STATE_NORMAL;
     g_ptr_array_add(notify->subjects, subject);
     return subject;
 }
@@ -208,8 +216,9 @@ vadm_notify_find_subject(VadmNotify *notify, const VadmEvent *event)
 static gint64
 vadm_notify_due(const VadmNotify *notify, const VadmSubject *subject)
 {
-    return subject->sent_at == 0 ? notify->now
-                                 : MAX(notify->now, subject->sent_at + notify->interval);
+    if (subject->sent_at == 0 || notify->ending)
+        return notify->now;
+    return MAX(notify->now, subject->sent_at + notify->interval);
 }
 
 /* One that cannot be handed over is not tried again in this session, which is about to end, or
@@ -227,23 +236,27 @@ vadm_notify_tell(VadmNotify *notify, VadmSubject *subject, const VadmEvent *even
 }
 
 static void
-vadm_notify_hold(VadmSubject *subject, const VadmEvent *event)
+vadm_notify_keep(VadmSubject *subject, const VadmEvent *event)
 {
-    subject->dirty = TRUE;
-    if (subject->kind != VADM_EVENT_AUTH_FAILURE)
+    if (!vadm_notify_is_kept(subject->kind))
         return;
-    vadm_event_free(subject->held);
-    subject->held = vadm_event_copy(event);
+    vadm_event_free(subject->kept);
+    subject->kept = vadm_event_copy(event);
 }
 
-/* Whether the state that @event brought is one that has been told already. */
 static gboolean
-vadm_notify_is_known(const VadmSubject *subject, const VadmEvent *event)
+vadm_notify_is_told(const VadmSubject *subject, const VadmEvent *event)
 {
-    if (event->kind == VADM_EVENT_AUTH_FAILURE)
-        return FALSE;
-    return event->at < subject->read_at ||
-           (!subject->dirty && vadm_notification_state(event) == subject->told);
+    return vadm_notification_state(event) == subject->told;
+}
+
+/* Whether an event of @subject may be sent with the rows that it brought: nothing newer has been.
+ */
+static gboolean
+vadm_notify_is_ready(const VadmNotify *notify, const VadmSubject *subject, const VadmEvent *event)
+{
+    return event->at >= subject->read_by && vadm_notify_has_room(notify) &&
+           vadm_notify_due(notify, subject) <= notify->now;
 }
 
 /* An event of a paced kind, in its turn. One that is not sent for itself is counted, also where the
@@ -253,13 +266,13 @@ vadm_notify_pace(VadmNotify *notify, const VadmEvent *event)
 {
     VadmSubject *subject = vadm_notify_find_subject(notify, event);
 
-    if (vadm_notify_is_known(subject, event)) {
+    vadm_notify_keep(subject, event);
+    if (vadm_notify_is_told(subject, event)) {
         vadm_notify_suppress(notify, event);
-    } else if (!subject->dirty && vadm_notify_has_room(notify) &&
-               vadm_notify_due(notify, subject) <= notify->now) {
+    } else if (vadm_notify_is_ready(notify, subject, event)) {
         vadm_notify_tell(notify, subject, event);
     } else {
-        vadm_notify_hold(subject, event);
+        subject->dirty = TRUE;
         vadm_notify_suppress(notify, event);
     }
 }
@@ -268,19 +281,19 @@ vadm_notify_pace(VadmNotify *notify, const VadmEvent *event)
 static void
 vadm_notify_settle(VadmNotify *notify, VadmSubject *subject)
 {
-    g_autoptr(VadmEvent) held = g_steal_pointer(&subject->held);
     gboolean again = subject->again;
     VadmEvent event;
 
     subject->dirty = subject->again = FALSE;
-    if (held)
-        vadm_notify_tell(notify, subject, held);
-    if (subject->kind == VADM_EVENT_AUTH_FAILURE ||
-        !vadm_notify_read(notify, subject->kind, subject->server, &event))
+    if (vadm_notify_is_kept(subject->kind)) {
+        if (subject->kept && !vadm_notify_is_told(subject, subject->kept))
+            vadm_notify_tell(notify, subject, subject->kept);
         return;
-    subject->read_at = notify->looked_at;
-    if (vadm_notification_state(&event) != subject->told ||
-        (again && vadm_notification_is_condition(&event)))
+    }
+    if (!vadm_notify_read(notify, subject->kind, subject->server, &event))
+        return;
+    subject->read_by = g_get_monotonic_time();
+    if (!vadm_notify_is_told(subject, &event) || (again && vadm_notification_is_condition(&event)))
         vadm_notify_tell(notify, subject, &event);
 }
 
@@ -303,6 +316,8 @@ vadm_notify_next_due(const VadmNotify *notify)
 
     if (!vadm_notify_has_room(notify))
         return 0;
+    if (!notify->begun)
+        return notify->now;
     for (guint i = 0; i < notify->subjects->len; i++) {
         const VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
         gint64 due = vadm_notify_due(notify, subject);
@@ -313,20 +328,25 @@ vadm_notify_next_due(const VadmNotify *notify)
     return next;
 }
 
-/* Every server has its subjects, whether or not something has happened to it. */
+/* A session begins: each server has its subjects, whether or not something has happened to it, and
+ * all of them are looked at. */
 static void
-vadm_notify_add_subjects(VadmNotify *notify)
+vadm_notify_begin_session(VadmNotify *notify)
 {
     const VadmServerRow *row;
 
+    notify->begun = TRUE;
     vadm_notify_subject(notify, VADM_EVENT_DAEMON, 0);
-    vadm_notify_subject(notify, VADM_EVENT_CONFIG, 0);
     for (row = notify->source->class->server(notify->view, VADM_MATCH_GT, 0); row;
          row = notify->source->class->server(notify->view, VADM_MATCH_GT, row->index)) {
         vadm_notify_subject(notify, VADM_EVENT_CLIENT_LIMIT, row->index);
         vadm_notify_subject(notify, VADM_EVENT_UNAUTH_LIMIT, row->index);
         vadm_notify_subject(notify, VADM_EVENT_WORKERS, row->index);
         vadm_notify_subject(notify, VADM_EVENT_UPSTREAM, row->index);
+    }
+    for (guint i = 0; i < notify->subjects->len; i++) {
+        VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
+        subject->dirty = subject->again = TRUE;
     }
 }
 
@@ -342,7 +362,6 @@ vadm_notify_note_lost(VadmNotify *notify)
         if (notify->enable & vadm_notification_bits((VadmEventKind)kind))
             vadm_settings_count_notify(notify->settings, 0, notify->lost[kind]);
         notify->lost[kind] = 0;
-        vadm_notify_add_subjects(notify);
         for (guint i = 0; i < notify->subjects->len; i++) {
             VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
             subject->dirty = subject->dirty || subject->kind == kind;
@@ -385,11 +404,13 @@ vadm_notify_run(VadmNotify *notify, gint64 now)
     gint64 next;
 
     notify->now = now;
-    next = vadm_notify_next_due(notify);
-    if (!events && (next == 0 || next > now))
-        return next;
+    if (!events && vadm_notify_next_due(notify) == 0)
+        return 0;
+    /* Also before anything is due: no event tells that a change of the interval was undone. */
     if (!vadm_notify_look(notify))
         return now + VADM_NOTIFY_RETRY_US;
+    if (notify->connected && !notify->begun)
+        vadm_notify_begin_session(notify);
     vadm_notify_note_lost(notify);
     vadm_notify_settle_due(notify);
     vadm_notify_drain(notify);
@@ -398,32 +419,56 @@ vadm_notify_run(VadmNotify *notify, gint64 now)
     return next;
 }
 
+void
+vadm_notify_finish(VadmNotify *notify)
+{
+    notify->ending = TRUE;
+}
+
 gboolean
 vadm_notify_is_done(VadmNotify *notify)
 {
-    return !notify->connected ||
-           (notify->in_flight == 0 && vadm_notify_queue_is_empty(notify->queue));
+    return !notify->connected || (notify->in_flight == 0 && vadm_notify_next_due(notify) == 0 &&
+                                  vadm_notify_queue_is_empty(notify->queue));
 }
 
 /* The master agent */
 
+/* FALSE: it is of an earlier session */
+static gboolean
+vadm_notify_make_room(VadmNotify *notify, gsize ticket, gboolean stalled)
+{
+    if (ticket <= notify->session_ticket || notify->in_flight == 0)
+        return FALSE;
+    notify->in_flight--;
+    notify->stalled = stalled;
+    return TRUE;
+}
+
 void
 vadm_notify_answered(VadmNotify *notify, gsize ticket)
 {
-    if (ticket <= notify->session_ticket || notify->in_flight == 0)
+    if (vadm_notify_make_room(notify, ticket, FALSE))
+        notify->answered_ticket = MAX(notify->answered_ticket, ticket);
+}
+
+void
+vadm_notify_refused(VadmNotify *notify, gsize ticket)
+{
+    if (!vadm_notify_make_room(notify, ticket, FALSE))
         return;
-    notify->in_flight--;
-    notify->stalled = FALSE;
-    notify->answered_ticket = MAX(notify->answered_ticket, ticket);
+    for (guint i = 0; i < notify->subjects->len; i++) {
+        VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
+
+        if (subject->ticket == ticket)
+            subject->told = VADM_STATE_UNKNOWN;
+    }
 }
 
 void
 vadm_notify_timed_out(VadmNotify *notify, gsize ticket)
 {
-    if (ticket <= notify->session_ticket || notify->in_flight == 0)
-        return;
-    notify->in_flight--;
-    notify->stalled = TRUE;
+    vadm_notify_make_room(notify, ticket, TRUE);
 }
 
 /* The master works in order: what comes before an answered one has reached it. */
@@ -435,7 +480,6 @@ vadm_notify_forget_unanswered(VadmNotify *notify)
 
         if (subject->ticket > notify->answered_ticket)
             subject->told = VADM_STATE_UNKNOWN;
-        subject->ticket = 0;
     }
     notify->session_ticket = notify->answered_ticket = notify->last_ticket;
     notify->in_flight = 0;
@@ -448,34 +492,12 @@ vadm_notify_set_connected(VadmNotify *notify, gboolean connected)
     if (connected == notify->connected)
         return;
     notify->connected = connected;
-    if (!connected) {
+    notify->begun = FALSE;
+    if (!connected)
         vadm_notify_forget_unanswered(notify);
-        return;
-    }
-    if (vadm_notify_look(notify))
-        vadm_notify_add_subjects(notify);
-    vadm_notify_end_look(notify);
-    for (guint i = 0; i < notify->subjects->len; i++) {
-        VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
-        subject->dirty = subject->again = TRUE;
-    }
 }
 
 /* Life */
-
-/* The configuration that the agent finds is none that has changed. */
-static void
-vadm_notify_begin(VadmNotify *notify)
-{
-    VadmEvent event;
-
-    if (!vadm_notify_look(notify))
-        return;
-    vadm_notify_add_subjects(notify);
-    if (vadm_notify_read(notify, VADM_EVENT_CONFIG, 0, &event))
-        vadm_notify_subject(notify, VADM_EVENT_CONFIG, 0)->told = vadm_notification_state(&event);
-    vadm_notify_end_look(notify);
-}
 
 VadmNotify *
 vadm_notify_new(VadmMib *mib, const VadmNotifyHooks *hooks)
@@ -490,7 +512,6 @@ vadm_notify_new(VadmMib *mib, const VadmNotifyHooks *hooks)
     notify->queue = vadm_notify_queue_new(hooks->wake, hooks->user);
     notify->subscription =
         notify->source->class->subscribe(notify->source, vadm_notify_queue_push, notify->queue);
-    vadm_notify_begin(notify);
     return notify;
 }
 

@@ -45,6 +45,9 @@ void vadm_notify_set_connected(VadmNotify *notify, gboolean connected);
 /** vadm_notify_answered: the master agent has dealt with the notification; an old @ticket is
  * ignored. */
 void vadm_notify_answered(VadmNotify *notify, gsize ticket);
+/** vadm_notify_refused: it has answered with an error: the notification is counted as sent, but its
+ * state as not told. It is in the next session, since this one would refuse it again. */
+void vadm_notify_refused(VadmNotify *notify, gsize ticket);
 /** vadm_notify_timed_out: it has not answered in time. Until it answers again it gets one
  * notification at a time. */
 void vadm_notify_timed_out(VadmNotify *notify, gsize ticket);
@@ -57,8 +60,10 @@ void vadm_notify_timed_out(VadmNotify *notify, gsize ticket);
  */
 gint64 vadm_notify_run(VadmNotify *notify, gint64 now);
 
+/** vadm_notify_finish: the daemon ends: from now on lvaNotifyMinInterval holds nothing back. */
+void vadm_notify_finish(VadmNotify *notify);
 /** vadm_notify_is_done: nothing waits for the master agent: all events that could be sent have
- * been, and were answered; or there is no session. */
+ * been, and were answered; or there is no session. After vadm_notify_finish(). */
 gboolean vadm_notify_is_done(VadmNotify *notify);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmNotify, vadm_notify_free)

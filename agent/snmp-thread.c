@@ -51,6 +51,7 @@ struct _VadmSnmpThread {
     int session_fd;            /* of the open session, -1: none */
     gboolean refused;          /* the master would not register the MIB in this session */
     gboolean refusal_known;    /* and that has been logged */
+    gboolean notify_refused;   /* the master refused one in this session, and that was logged */
     gint64 notify_due;         /* when notifications are due again, 0: when something happens */
     unsigned int expiry_alarm; /* 0: none */
     gint64 expiry_due;         /* when it goes off */
@@ -153,6 +154,7 @@ vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_a
     thread->session = session;
     thread->session_fd = transport ? transport->sock : -1;
     thread->refused = FALSE;
+    thread->notify_refused = FALSE;
     vadm_handler_session_started(thread->handler);
     return SNMPERR_SUCCESS;
 }
@@ -312,14 +314,23 @@ vadm_snmp_send_notification(const VadmNotification *notification, const VadmVarb
 }
 
 static void
-vadm_snmp_notification_ended(gsize ticket, gboolean answered, gpointer user)
+vadm_snmp_notification_ended(gsize ticket, gboolean answered, long error, gpointer user)
 {
     VadmSnmpThread *thread = user;
 
-    if (answered)
-        vadm_notify_answered(thread->notify, ticket);
-    else
+    if (!answered) {
         vadm_notify_timed_out(thread->notify, ticket);
+        return;
+    }
+    if (error == 0) {
+        vadm_notify_answered(thread->notify, ticket);
+        return;
+    }
+    vadm_notify_refused(thread->notify, ticket);
+    if (!thread->notify_refused)
+        VADM_WARN("the master agent at %s refuses a notification: error %ld", thread->master,
+                  error);
+    thread->notify_refused = TRUE;
 }
 
 /* For mail that has nothing to say: it is enough to be woken. */
@@ -410,14 +421,15 @@ vadm_snmp_turn(VadmSnmpThread *thread, gint64 deadline)
     vadm_snmp_leave_refused(thread);
     vadm_snmp_publish_state(thread);
     thread->notify_due = vadm_notify_run(thread->notify, g_get_monotonic_time());
-    if (deadline != 0)
+    if (deadline != 0 && (thread->notify_due == 0 || thread->notify_due > deadline))
         thread->notify_due = deadline;
     vadm_snmp_arm_expiry(thread);
     netsnmp_check_outstanding_agent_requests(); /* what has just expired */
     agent_check_and_process(1);
 }
 
-/* The last events, that clients are gone since the daemon ends, are still to be sent. */
+/* The last events, that clients are gone since the daemon ends, are still to be sent, and what was
+ * held back: nobody would ever say how it ended. */
 static void
 vadm_snmp_loop(VadmSnmpThread *thread)
 {
@@ -426,6 +438,7 @@ vadm_snmp_loop(VadmSnmpThread *thread)
     while (!atomic_load(&thread->stopping))
         vadm_snmp_turn(thread, 0);
     deadline = g_get_monotonic_time() + VADM_SNMP_LAST_WORDS_US;
+    vadm_notify_finish(thread->notify);
     thread->notify_due = vadm_notify_run(thread->notify, g_get_monotonic_time());
     while (!vadm_notify_is_done(thread->notify) && g_get_monotonic_time() < deadline)
         vadm_snmp_turn(thread, deadline);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 dist_doc_DATA = README.md CONTRIBUTING.md NEWS \
 	docs/agent.md docs/architecture.md docs/benchmarks.md docs/configuration.md docs/faults.md docs/logging.md \
-	docs/mib.md docs/protocol.md docs/relay.md docs/transactions.md
+	docs/mib.md docs/notifications.md docs/protocol.md docs/relay.md docs/transactions.md
 exampledir = $(sysconfdir)/virtadm
 dist_example_DATA = docs/virtadmd.conf.example docs/virtadmd.sasl.conf.example
 

@@ -188,8 +188,8 @@ class Ways:
         self.snmpd = harness.Snmpd(place, f"trap2sink udp:127.0.0.1:{self.port} public")
         self.daemon = harness.Virtadmd(place, None, self.snmpd,
                                        server="max_clients = 100000\nmax_anonymous_clients = 0")
-        bare = place.path("bare")
-        process = place.spawn("bare.out", [
+        bare = place.path("bare-socket")
+        process = self.subagent = place.spawn("bare", [
             os.path.join(harness.BUILD, "tests", "bench", "bench-traps"), "bare",
             f"unix:{self.snmpd.agentx}", bare])
         harness.wait_for(lambda: "ready" in process.output(), "the bare subagent")
@@ -206,21 +206,35 @@ class Ways:
 
     def rate(self, way, rate, seconds):
         """(how many came, in how many seconds) or None when one was lost"""
-        asked, came, took = program("bench-traps", "rate", self.port, *way, rate, seconds)[0].split()
+        out = program("bench-traps", "rate", self.port, *way, rate, seconds)[0]
+        asked, came, took = out.split()
         return (int(came), float(took)) if asked == came else None
 
     def highest(self, way, seconds):
         """Notifications a second of the last rate before one is lost, or before asking for more
         brings no more."""
-        best, rate = 0, 1000
+        best, rate = 0, 4000
         while True:
-            done = self.rate(way, rate, seconds)
+            # one that was lost to what else the machine does is not lost again
+            done = self.rate(way, rate, seconds) or self.rate(way, rate, seconds)
+            if not done and best == 0:
+                assert rate > 100, "notifications are lost at any rate"
+                rate /= 2
+                continue
             if not done:
                 return best
             achieved = done[0] / done[1]
             if achieved < 1.05 * best:
                 return max(best, achieved)
             best, rate = achieved, rate * 1.25
+
+
+    def cost(self, way, count):
+        """Microseconds of processor time for each, in the thread or process that sends."""
+        who = (self.subagent.pid,) if way is self.bare else (self.daemon.process.pid, "snmp")
+        before = processor_time(*who)
+        assert self.rate(way, 2000, count / 2000), "notifications are lost at 2,000 a second"
+        return (processor_time(*who) - before) / count / 1e3
 
 
 def notify():
@@ -231,6 +245,8 @@ def notify():
         for line in ways.latency(int(1000 * SCALE)).splitlines():
             name, *figures = line.split()
             say(f"connect() to datagram, {name}", *figures)
+        bare, one = (ways.cost(way, int(4000 * SCALE)) for way in (ways.bare, ways.one))
+        say("sending thread, cpu_us", f"{bare:.1f}", f"{one:.1f}", f"{one / bare:.2f}")
         bare = ways.highest(ways.bare, SCALE)
         one = ways.highest(ways.one, SCALE)
         ways.enable("1800")

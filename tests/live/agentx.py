@@ -9,8 +9,8 @@ import threading
 
 import harness
 
-OPEN, CLOSE, GET, TESTSET, COMMITSET, UNDOSET, CLEANUPSET, PING, RESPONSE = \
-    1, 2, 5, 8, 9, 10, 11, 13, 18
+OPEN, CLOSE, GET, TESTSET, COMMITSET, UNDOSET, CLEANUPSET, NOTIFY, PING, RESPONSE = \
+    1, 2, 5, 8, 9, 10, 11, 12, 13, 18
 NETWORK_BYTE_ORDER = 0x10
 INTEGER, OCTETS, GAUGE = 2, 4, 66
 
@@ -26,6 +26,20 @@ def varbind(name, kind, value):
     else:
         data = struct.pack(">i" if kind == INTEGER else ">I", value)
     return struct.pack(">HH", kind, 0) + encode_oid(name) + data
+
+
+def decode_oid(order, data):
+    """(text, how many octets it took)"""
+    n, prefix = data[0], data[1]
+    arcs = struct.unpack(f"{order}{n}I", data[4:4 + 4 * n])
+    return ".".join(map(str, ((1, 3, 6, 1, prefix) if prefix else ()) + arcs)), 4 + 4 * n
+
+
+def decode_notify(order, payload):
+    """snmpTrapOID.0, which comes first: sysUpTime.0 is left to the master."""
+    name, took = decode_oid(order, payload[4:])
+    assert name == "1.3.6.1.6.3.1.1.4.1.0", name
+    return decode_oid(order, payload[4 + took:])[0]
 
 
 class Master:
@@ -95,11 +109,18 @@ class Master:
                         continue
                     if self.deaf and header[1] == PING:
                         continue
+                    if header[1] == NOTIFY:
+                        self.take(peer, decode_notify(order, payload), transaction, packet)
+                        continue
                     peer.sendall(self.pdu(RESPONSE, transaction, packet, bytes(8)))
                     # the last thing that it does when it comes
                     if header[1] == 16:
                         self.peer = peer
                         self.changed.notify_all()
+
+    def take(self, peer, name, transaction, packet):
+        """A notification has come. Under changed."""
+        peer.sendall(self.pdu(RESPONSE, transaction, packet, bytes(8)))
 
     def pdu(self, kind, transaction, packet, payload=b""):
         return struct.pack(">BBBB4I", 1, kind, NETWORK_BYTE_ORDER, 0, self.session, transaction,

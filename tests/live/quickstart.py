@@ -10,6 +10,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness
+import traps
 from harness import READ, WRITE, oid
 
 ROLLBACK = 5  # of lvaConfigLastOrigin
@@ -53,7 +54,15 @@ def title(text):
     print(f"\n{BOLD}== {text}{PLAIN}", flush=True)
 
 
-def demonstrate(show, daemon):
+def show_traps(receiver, name):
+    harness.wait_for(lambda: any(told.name == name for told in receiver.handled()), name)
+    print(f"{BOLD}snmptrapd:{PLAIN}")
+    for told in receiver.handled():
+        print("\n".join(["    " + told.name] + [f"        {bind} = {value}" for bind, value in
+                                                told.binds.items()]), flush=True)
+
+
+def demonstrate(show, daemon, receiver):
     title("The servers and their worker pools, over SNMP")
     show.snmp("snmpbulkwalk", READ, "." + oid("lvaServerName").rsplit(".", 3)[0])
     title("The clients: the virsh processes that are connected now")
@@ -68,6 +77,12 @@ def demonstrate(show, daemon):
     title("A SET that contradicts itself is refused as a whole, and says why")
     show.snmp("snmpset", WRITE, minimum, "u", "50", maximum, "u", "40", ok=False)
     show.snmp("snmpget", READ, "." + oid("lvaConfigLastError"), minimum, maximum)
+    title("A limit that is reached is told to the receivers of traps")
+    limit, unauth = "." + oid("lvaServerClientsMax", 2), "." + oid("lvaServerClientsUnauthMax", 2)
+    show.snmp("snmpset", WRITE, limit, "u", "3", unauth, "u", "3")
+    show_traps(receiver, "lvaClientsFull")
+    print("    (that it is over is told 5 s later, lvaNotifyMinInterval, at the earliest)")
+    show.snmp("snmpset", WRITE, limit, "u", "5000", unauth, "u", "20")
     title("A SET that nobody confirms within its time is rolled back")
     timeout, origin = "." + oid("lvaConfigConfirmTimeout"), "." + oid("lvaConfigLastOrigin")
     show.snmp("snmpset", WRITE, maximum, "u", "99", timeout, "u", "1")
@@ -75,7 +90,7 @@ def demonstrate(show, daemon):
     show.snmp("snmpget", READ, maximum, origin, timeout)
 
 
-def stay(place, snmpd, daemon):
+def stay(place, snmpd, daemon, receiver):
     root = "." + harness.ROOT_OID
     title("It all stays up until Ctrl-C. Try, in another terminal:")
     try:
@@ -86,6 +101,7 @@ def stay(place, snmpd, daemon):
     snmpset -v2c -c {WRITE} -On 127.0.0.1:{snmpd.port} .{oid("lvaLogLevel")} i 1
     snmpset -v2c -c {WRITE} -On 127.0.0.1:{snmpd.port} .{oid("lvaConfigStorage")} i 3
     tail -f {daemon.logdir}/virtadmd.log
+    tail -f {receiver.handled_path}    # the traps
 everything is below {place.dir} and is removed at the end""", flush=True)
         daemon.process.popen.wait()
         print("virtadmd has ended:\n" + daemon.process.output()[-1000:])
@@ -97,11 +113,13 @@ def main():
     harness.end_in_order()
     with harness.Place() as place:
         title("Starting a private master agent, a private libvirtd, and virtadmd between them")
-        snmpd = harness.Snmpd(place)
+        receiver = traps.Snmptrapd(place)
+        snmpd = harness.Snmpd(place, f"trap2sink udp:127.0.0.1:{receiver.port} "
+                              f"{receiver.COMMUNITIES[0]}\n")
         upstream = harness.Libvirtd(place)
         daemon = harness.Virtadmd(place, upstream, snmpd)
         print(f"    snmpd on udp 127.0.0.1:{snmpd.port}, libvirtd on {upstream.socket}")
-        print(f"    virtadmd on {daemon.socket} and {daemon.admin}")
+        print(f"    virtadmd on {daemon.socket} and {daemon.admin}; its traps go to snmptrapd")
         for number, readonly in enumerate((False, False, os.geteuid() == 0)):
             place.enter_context(harness.idle_virsh(place, daemon.socket_ro if readonly else
                                                    daemon.socket, f"virsh{number}", readonly))
@@ -109,9 +127,9 @@ def main():
         print("    Stock tools know no names of the MIB. They are put in for the numbers, also in the\n"
               f"    commands shown, by {harness.BUILD}/mib/lva-names.sed;\n"
               "    the numbers to type are in lva-oids.txt beside it.", flush=True)
-        demonstrate(Show(snmpd), daemon)
+        demonstrate(Show(snmpd), daemon, receiver)
         if "--once" not in sys.argv[1:]:
-            stay(place, snmpd, daemon)
+            stay(place, snmpd, daemon, receiver)
     print("\ndone; nothing is left running", flush=True)
 
 

@@ -32,9 +32,9 @@ for _ in range(int(sys.argv[1])):
 class Flooded(test_master.Stopped):
     """The calls of Stopped while clients come and go, the same number at the daemon beside it."""
 
-    def __init__(self, place, snmpd, libvirtd, receiver):
+    def __init__(self, place, snmpd, libvirtd, receiver, beyond_session):
         super().__init__(place, snmpd, libvirtd)
-        self.receiver = receiver
+        self.receiver, self.beyond_session = receiver, beyond_session
         for each in (snmpd, self.control_snmpd):
             each.set((oid("lvaNotifyEnable"), "x", "FFC0"), (oid("lvaNotifyMinInterval"), "u", 1))
         self.resident = {}
@@ -53,6 +53,7 @@ class Flooded(test_master.Stopped):
                                        self.daemon.socket, self.control.socket])
         harness.wait_for(lambda: len(self.receiver.raw) > BEHIND, "the first ones")
         super().stop_master()
+        self.stopped = time.monotonic()
 
     def limit(self, clients):
         self.settings += 1
@@ -63,10 +64,14 @@ class Flooded(test_master.Stopped):
     def let_master_go_on(self):
         assert self.burst.wait(harness.PATIENCE * 5) == 0
         self.measure("burst")
+        if self.beyond_session:
+            harness.wait_for(lambda: "lost the master agent" in self.daemon.log_text(),
+                             "the end of the session")
         for clients in 1, 100, 1:  # full, not full, full: by the one that makes the calls
             self.limit(clients)
         super().let_master_go_on()
         began = time.monotonic()
+        self.stopped = began - self.stopped
         harness.wait_for(self.snmpd.has_agent, "an answer")
         self.back = time.monotonic() - began
 
@@ -81,10 +86,15 @@ class Flood(unittest.TestCase):
         self.libvirtd = harness.Libvirtd(self.place)
 
     def test_shorter_than_the_session(self):
-        self.flood(0.5)
+        self.flood(0.5, False)
+        # the oldest made room, not the newest; identifiers are given one after the other
+        came = [told.index[1] for told in self.receiver.told()
+                if told.name == "lvaClientConnected" and told.index[0] == 2]
+        self.assertEqual(came[-1], self.accepted)
+        self.assertLess(len(came), came[-1] if SCALE == 1 else came[-1] + 1)
 
     def test_longer_than_the_session(self):
-        self.flood(max(4 * SCALE, 3))
+        self.flood(max(3 * SCALE, 1), True)
 
     def test_the_end_while_the_master_is_stopped(self):
         """What is not sent then never will be; nobody waits for it."""
@@ -99,19 +109,21 @@ class Flood(unittest.TestCase):
         self.assertEqual(daemon.stop(), 0)
         self.assertLess(time.monotonic() - began, 8)
 
-    def flood(self, seconds):
-        """seconds: for which the master is stopped, and the burst's time besides."""
-        with Flooded(self.place, self.snmpd, self.libvirtd, self.receiver) as flooded:
+    def flood(self, seconds, beyond_session):
+        """seconds: for which the master is stopped at least."""
+        with Flooded(self.place, self.snmpd, self.libvirtd, self.receiver,
+                     beyond_session) as flooded:
             before = self.counters()
             accepted = self.clients()[0]
             flooded.run(max(SCALE, 0.3), seconds, 50)
             self.assertEqual(flooded.failures, [])
             # the callers are gone now; the server is below its limit again
             self.wait_for_the_end()
+            self.accepted = self.snmpd.get1("lvaServerClientsAccepted", 2)
             sent, suppressed = (now - then for now, then in zip(self.counters(), before))
             told = self.receiver.told()
             came = self.clients()[0] - accepted
-            print(f"\n   stopped for {seconds} s and the burst; {came} clients; "
+            print(f"\n   stopped for {flooded.stopped:.1f} s; {came} clients; "
                   f"{sent} sent, {suppressed} suppressed, {len(told)} received; "
                   f"first answer {flooded.back:.2f} s after the stop\n"
                   "   resident before/during/at the burst's end/after: "

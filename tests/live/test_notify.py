@@ -14,7 +14,8 @@ import traps
 from harness import Raw, Subagent, oid, open_payload
 from test_relay import GET_TYPE, OPEN, SUPPORTS_FEATURE
 
-CLIENT, ADMINISTRATOR, KEEPALIVE, PROTOCOL_ERROR, AUTH_FAILURE, SHUTDOWN = range(1, 7)
+CLIENT, ADMINISTRATOR, KEEPALIVE, PROTOCOL_ERROR, AUTH_FAILURE, SHUTDOWN, UNKNOWN = \
+    range(1, 8)
 ADMIN_RPC, SNMP, RELOAD, ROLLBACK = range(2, 6)
 COMMIT_FAILED = 14
 
@@ -206,13 +207,17 @@ class Upstream(traps.Case):
                                  ServerJobQueueDepth=2)
         self.agree(told)
         self.settle()
+        # more workers take what waits, whatever becomes of it
+        self.set((oid("lvaServerWorkersMax", 2), ber.unsigned(10)))
+        harness.wait_for(lambda: self.get1("lvaServerJobQueueDepth", 2) == 0, "no queue")
+        self.settle()  # it has just become empty
+        self.agree(self.watch.expect("lvaWorkersAvailable", 2, ServerWorkersMax=10,
+                                     ServerJobQueueDepth=0))
         self.libvirtd.process.kill(signal.SIGCONT)
         for _ in range(3):
             self.assertEqual(client.receive()[5], 0)
-        answered = self.receiver.told()
-        self.assertEqual(answered[-1], told)  # the queue has just become empty
-        self.agree(self.watch.expect("lvaWorkersAvailable", 2, ServerWorkersMax=1,
-                                     ServerJobQueueDepth=0))
+        self.set((oid("lvaServerWorkersMax", 2), ber.unsigned(1)))
+        harness.wait_for(lambda: self.get1("lvaServerWorkersCurrent", 2) == 1, "one worker")
         # full for less than a second is not exhausted
         self.libvirtd.process.kill(signal.SIGSTOP)
         for _ in range(3):
@@ -228,8 +233,13 @@ class Upstream(traps.Case):
         self.start(enable=("upstream",), upstream=True)
         self.assertEqual(harness.virsh(self.daemon.socket, "uri")[0], 0)
         self.settle()  # that the first one is up is no news
+        client = self.connect()
+        self.assertEqual(client.call(OPEN, open_payload())[5], 0)
+        self.set((oid("lvaNotifyEnable"), traps.bits(traps.UPSTREAM, traps.CLIENT_DISCONNECT)))
         self.libvirtd.process.kill(signal.SIGKILL)
         self.libvirtd.process.wait()
+        self.watch.expect("lvaClientDisconnected", 2, ClientDisconnectReason=UNKNOWN)
+        self.set((oid("lvaNotifyEnable"), traps.bits(traps.UPSTREAM)))
         self.assertEqual(harness.virsh(self.daemon.socket, "uri")[0], 1)
         self.agree(self.watch.expect("lvaUpstreamDown", 2, DaemonName="virtadmd",
                                      ServerName="libvirtd", ServerUpstreamState=3))
@@ -240,7 +250,7 @@ class Upstream(traps.Case):
         self.agree(self.watch.expect("lvaUpstreamUp", 2, ServerUpstreamState=2))
         self.assertEqual(harness.virsh(self.daemon.socket, "uri")[0], 0)
         self.settle()
-        self.assertEqual(self.counters(), (2, 0))
+        self.assertEqual(self.counters(), (3, 0))
 
 
 class Config(traps.Case):

@@ -252,7 +252,8 @@ enterprises OBJECT IDENTIFIER ::= { private 1 }
 snmpV2 OBJECT IDENTIFIER ::= { internet 6 }
 snmpModules OBJECT IDENTIFIER ::= { snmpV2 3 }""",
     "SNMPv2-TC": """
-TruthValue ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION "" SYNTAX INTEGER { true(1), false(2) }
+TruthValue ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION ""
+    SYNTAX INTEGER { true(1), false(2) }
 TestAndIncr ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION "" SYNTAX INTEGER (0..2147483647)
 StorageType ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION ""
     SYNTAX INTEGER { volatile(2), nonVolatile(3) }
@@ -275,7 +276,8 @@ CounterBasedGauge64 ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION "" SYNTAX 
     "INET-ADDRESS-MIB": """
 InetAddressType ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION ""
     SYNTAX INTEGER { unknown(0), ipv4(1), ipv6(2), ipv4z(3), ipv6z(4), dns(16) }
-InetAddress ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION "" SYNTAX OCTET STRING (SIZE (0..255))
+InetAddress ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION ""
+    SYNTAX OCTET STRING (SIZE (0..255))
 InetPortNumber ::= TEXTUAL-CONVENTION DISPLAY-HINT "d" STATUS current DESCRIPTION ""
     SYNTAX Unsigned32 (0..65535)""",
 }
@@ -313,14 +315,15 @@ class Snmptrapd:
     def __init__(self, place):
         self.place, self.port = place, harness.free_port()
         self.dir = place.path("snmptrapd")
-        os.makedirs(self.dir, exist_ok=True)
+        state = os.path.join(self.dir, "state")  # net-snmp removes a snmptrapd.conf that is there
+        os.makedirs(state, exist_ok=True)
         self.handled_path = os.path.join(self.dir, "handled")
         self.log_path = os.path.join(self.dir, "log")
         handler = os.path.join(harness.SOURCE, "tests", "live", "tools", "traphandle.sh")
         user = f'{self.USER} SHA "{self.PASSWORDS[0]}" AES "{self.PASSWORDS[1]}"'
         allowed = "\n".join(f"authCommunity log,execute {name}" for name in self.COMMUNITIES)
         conf = place.write("snmptrapd/snmptrapd.conf", f"""\
-[snmp] persistentDir {self.dir}
+[snmp] persistentDir {state}
 {allowed}
 createUser -e {self.ENGINE} {user}
 createUser {user}
@@ -331,12 +334,11 @@ traphandle default /bin/sh {handler} {self.handled_path}
 """)
         dirs = [os.path.join(harness.BUILD, "mib")] + mib_dirs(place)
         self.process = place.spawn("trapd", [
-            harness.tool("snmptrapd"), "-f", "-C", "-c", conf, "-n", "-t", "-OU", "-M", ":".join(dirs),
+            harness.tool("snmptrapd"), "-f", "-C", "-c", conf, "-n", "-t", "-OU",
+            "-M", ":".join(dirs),
             "-m", "SNMPv2-MIB:LIBVIRT-ADMIN-MIB", "-Lf", self.log_path,
             f"udp:127.0.0.1:{self.port}"],
-            {"SNMPCONFPATH": self.dir, "SNMP_PERSISTENT_DIR": self.dir,
-             "SNMP_PERSISTENT_FILE": os.path.join(self.dir, "snmptrapd.state"), "MIBS": "",
-             "MIBDIRS": ":".join(dirs)})
+            {"SNMPCONFPATH": self.dir, "SNMP_PERSISTENT_DIR": state, "MIBS": ""})
         harness.wait_for(self.listens, lambda: f"snmptrapd: {self.log()}")
 
     def log(self):
@@ -385,7 +387,7 @@ trapsess -Ci {user} {to}
         if module != "LIBVIRT-ADMIN-MIB":
             return None
         binds.pop("SNMPv2-MIB::sysUpTime.0")
-        # what snmptrapd adds to a trap that came in v1 (RFC 2576, 3.1): address, community, enterprise
+        # what snmptrapd adds to a trap that came in v1 (RFC 2576, 3.1)
         added = {key: binds.pop(key) for key in list(binds) if re.search(
             r"(\b18\.1\.[34]|snmpTrap\.3|snmpTrap(Address|Community|Enterprise))\.0$", key)}
         community = next((value for key, value in added.items()

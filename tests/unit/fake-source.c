@@ -55,6 +55,8 @@ fake_view_begin(VadmSource *source)
     view = g_new0(VadmView, 1);
     view->source = source;
     fake->views_open++;
+    if (fake->looked)
+        fake->looked(fake);
     return view;
 }
 

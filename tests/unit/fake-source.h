@@ -27,7 +27,8 @@ struct _FakeSource {
     GArray *services; /* of VadmServiceRow, likewise */
     GArray *clients;  /* of VadmClientRow, likewise */
     VadmAccess access[VADM_FIELD_LAST];
-    gboolean no_view; /* view_begin gives none */
+    gboolean no_view;                 /* view_begin gives none */
+    void (*looked)(FakeSource *fake); /* (nullable): told of each view that begins */
 
     /* what the next phases do; 0: they succeed (VADM_ERROR_INTERNAL cannot be made) */
     int fail_prepare, fail_commit, fail_undo; /* VadmErrorCode */

@@ -226,6 +226,9 @@ START_TEST(test_disabled)
     tell_clients(300, 10, VADM_LIMIT_FULL);
     fake_source_tell(fake, VADM_EVENT_AUTH_FAILURE, 300, 2);
     fake_source_tell(fake, VADM_EVENT_CLIENT_CONNECTED, 300, 7);
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    tell_clients(300, 10, VADM_LIMIT_FULL);
     check_sent("");
     check_counts(0, 0);
     /* the condition began while it was off: its end is told, its beginning not any more */
@@ -234,6 +237,19 @@ START_TEST(test_disabled)
     check_sent("");
     tell_clients(300, 1, VADM_LIMIT_NORMAL);
     check_sent("lvaClientsNormal 300 1/10");
+}
+END_TEST
+
+/* An event that brings nothing new. */
+START_TEST(test_same_again)
+{
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsFull 300 10/10");
+    now += 6 * SECOND;
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    check_sent("");
+    ck_assert_int_eq(run(), 0);
+    check_counts(1, 1);
 }
 END_TEST
 
@@ -294,8 +310,54 @@ START_TEST(test_due)
     ck_assert_int_eq(run(), now + 4 * SECOND);
     /* a SET of a shorter interval, which comes as an event, counts at once */
     fake->config.notify_min_interval = 1;
+    fake->config.generation = 2;
     fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
-    check_sent("lvaClientsFull 300 10/10, lvaClientsNormal 300 1/10");
+    check_sent("lvaClientsFull 300 10/10, lvaClientsNormal 300 1/10, lvaConfigChanged 2");
+}
+END_TEST
+
+/* The first of several. */
+START_TEST(test_due_first)
+{
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsFull 300 10/10");
+    now += SECOND;
+    tell_clients(1, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsFull 1 10/10");
+    tell_clients(1, 1, VADM_LIMIT_NORMAL);
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    ck_assert_int_eq(run(), now + 4 * SECOND);
+    now += 4 * SECOND;
+    check_sent("lvaClientsNormal 300 1/10");
+    ck_assert_int_eq(run(), now + SECOND);
+}
+END_TEST
+
+/* The first notification need not wait for the interval to have passed since the machine started.
+ */
+START_TEST(test_soon_after_boot)
+{
+    fake->config.notify_min_interval = 3600;
+    now = 10 * SECOND;
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsFull 300 10/10");
+}
+END_TEST
+
+static void
+count_look(FakeSource *source)
+{
+    (void)source;
+    woken += 1000;
+}
+
+/* Each request of a manager is a turn of the loop, too. */
+START_TEST(test_nothing_to_do)
+{
+    fake->looked = count_look;
+    woken = 0;
+    ck_assert_int_eq(run(), 0);
+    ck_assert_uint_eq(woken, 0);
 }
 END_TEST
 
@@ -328,8 +390,101 @@ START_TEST(test_config)
         fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
     check_sent("lvaConfigChanged 2");
     now += 5 * SECOND;
-    check_sent("lvaConfigChanged 7"); /* the row's, by now */
+    check_sent("lvaConfigChanged 6"); /* not the row's: that one is not settled */
     check_counts(2, 4);
+}
+END_TEST
+
+/* A generation that is in force but can still be taken back is nobody's business, and the next one
+ * that has its number is told. */
+START_TEST(test_config_undone)
+{
+    fake->config.generation = 2;
+    fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
+    check_sent("lvaConfigChanged 2");
+    fake->config.generation = 3;
+    connect_master(FALSE);
+    connect_master(TRUE);
+    now += 5 * SECOND;
+    check_sent("");
+    fake->config.generation = 2;
+    fake_source_tell(fake, VADM_EVENT_AUTH_FAILURE, 300, 2);
+    check_sent("lvaClientAuthFailure 300 9");
+    fake->config.generation = 3;
+    fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
+    check_sent("lvaConfigChanged 3");
+}
+END_TEST
+
+/* A change that comes when the agent has begun to listen and before it has looked. */
+static void
+change_config_once(FakeSource *source)
+{
+    source->looked = NULL;
+    source->config.generation = 2;
+    fake_source_tell(source, VADM_EVENT_CONFIG, 0, 0);
+}
+
+START_TEST(test_config_at_start)
+{
+    const VadmNotifyHooks hooks = {bed_send, bed_wake, &fake};
+
+    vadm_notify_free(notify);
+    fake->looked = change_config_once;
+    notify = vadm_notify_new(mib, &hooks);
+    connect_master(TRUE);
+    check_sent("lvaConfigChanged 2");
+}
+END_TEST
+
+/* No event tells that a SET of the interval has been undone, or that of the agent's own one. */
+START_TEST(test_interval_undone)
+{
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    check_sent("lvaClientsFull 300 10/10");
+    fake->config.notify_min_interval = 3600;
+    tell_clients(1, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsFull 1 10/10");
+    fake->config.notify_min_interval = 5;
+    ck_assert_int_eq(run(), now + 5 * SECOND);
+    now += 5 * SECOND;
+    check_sent("lvaClientsNormal 300 1/10");
+}
+END_TEST
+
+/* Full and back while the row is read: what is read then is the newest. */
+static void
+flap_once(FakeSource *source)
+{
+    gint64 began;
+
+    source->looked = NULL;
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    began = g_get_monotonic_time();
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    while (g_get_monotonic_time() <= began)
+        ;
+}
+
+START_TEST(test_flap_while_reading)
+{
+    fake->config.notify_min_interval = 0;
+    answering = FALSE;
+    fake->config.notify_enable = ENABLE_ALL;
+    for (guint i = 0; i < VADM_NOTIFY_WINDOW - 1; i++)
+        fake_source_tell(fake, VADM_EVENT_CLIENT_CONNECTED, 300, 7);
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    run();
+    ck_assert(g_str_has_suffix(sent->str, "lvaClientsFull 300 10/10"));
+    g_string_truncate(sent, 0);
+    fake->looked = flap_once;
+    answering = TRUE;
+    answer_all();
+    check_sent("lvaClientsNormal 300 1/10");
+    now += 1;
+    check_sent("");
 }
 END_TEST
 
@@ -337,14 +492,14 @@ END_TEST
 START_TEST(test_auth_failures)
 {
     for (guint i = 0; i < 4; i++) {
-        fake_source_server(fake, 300)->auth_failures = 100 + i;
+        fake_source_server(fake, 300)->auth_failures = 1 + i;
         fake_source_tell(fake, VADM_EVENT_AUTH_FAILURE, 300, i % 2 == 0 ? 2 : 7);
         run();
     }
     fake_source_server(fake, 300)->auth_failures = 200;
-    check_sent("lvaClientAuthFailure 300 100");
+    check_sent("lvaClientAuthFailure 300 1");
     now += 5 * SECOND;
-    check_sent("lvaClientAuthFailure 300 103");
+    check_sent("lvaClientAuthFailure 300 4");
     now += 5 * SECOND;
     check_sent("");
     check_counts(2, 3);
@@ -375,7 +530,6 @@ START_TEST(test_window)
     run();
     ck_assert_uint_eq(tickets->len, VADM_NOTIFY_WINDOW + 1);
     ck_assert(!vadm_notify_is_done(notify));
-    /* an answer that comes twice, or from nowhere, makes no room */
     g_array_remove_range(tickets, 0, 1);
     answering = TRUE;
     answer_all();
@@ -459,6 +613,87 @@ START_TEST(test_reconnect)
 }
 END_TEST
 
+/* Clients that come and go in between are counted, and it is too late for them afterwards. */
+START_TEST(test_clients_while_away)
+{
+    fake->config.notify_enable = ENABLE_ALL;
+    connect_master(FALSE);
+    fake_source_tell(fake, VADM_EVENT_CLIENT_CONNECTED, 300, 7);
+    fake_source_tell(fake, VADM_EVENT_CLIENT_DISCONNECTED, 300, 7);
+    check_sent("");
+    check_counts(0, 2);
+    connect_master(TRUE);
+    check_sent("");
+}
+END_TEST
+
+START_TEST(test_connected_twice)
+{
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsFull 300 10/10");
+    now += 6 * SECOND;
+    connect_master(TRUE);
+    check_sent("");
+}
+END_TEST
+
+/* A session begins with a window of its own, whatever the last one ended with. */
+START_TEST(test_new_window)
+{
+    gsize old;
+
+    answering = FALSE;
+    fake->config.notify_enable = ENABLE_ALL;
+    for (guint i = 0; i < 3 * VADM_NOTIFY_WINDOW; i++)
+        fake_source_tell(fake, VADM_EVENT_CLIENT_CONNECTED, 300, 7);
+    run();
+    ck_assert_uint_eq(tickets->len, VADM_NOTIFY_WINDOW);
+    old = g_array_index(tickets, gsize, 1);
+    vadm_notify_timed_out(notify, g_array_index(tickets, gsize, 0));
+    connect_master(FALSE);
+    connect_master(TRUE);
+    g_array_set_size(tickets, 0);
+    run();
+    ck_assert_uint_eq(tickets->len, VADM_NOTIFY_WINDOW);
+    /* what belongs to the old one is of no interest */
+    vadm_notify_answered(notify, old);
+    vadm_notify_timed_out(notify, old);
+    vadm_notify_refused(notify, old);
+    run();
+    ck_assert_uint_eq(tickets->len, VADM_NOTIFY_WINDOW);
+    answering = TRUE;
+    run();
+    ck_assert(vadm_notify_is_done(notify));
+    vadm_notify_answered(notify, old + 2 * VADM_NOTIFY_WINDOW); /* has been answered */
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    run();
+    ck_assert(g_str_has_suffix(sent->str, "lvaClientsFull 300 10/10"));
+    ck_assert(vadm_notify_is_done(notify));
+}
+END_TEST
+
+/* What comes before an answered one has reached the master, whatever the order of the answers. */
+START_TEST(test_answers_out_of_order)
+{
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    tell_clients(1, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsFull 300 10/10, lvaClientsFull 1 10/10");
+    now += 5 * SECOND;
+    answering = FALSE;
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    tell_clients(1, 1, VADM_LIMIT_NORMAL);
+    check_sent("lvaClientsNormal 300 1/10, lvaClientsNormal 1 1/10");
+    ck_assert(!vadm_notify_is_done(notify));
+    vadm_notify_answered(notify, g_array_index(tickets, gsize, 1));
+    vadm_notify_answered(notify, g_array_index(tickets, gsize, 0));
+    ck_assert(vadm_notify_is_done(notify));
+    connect_master(FALSE);
+    now += 5 * SECOND;
+    connect_master(TRUE);
+    check_sent("");
+}
+END_TEST
+
 /* A master that comes and goes does not get around the interval. */
 START_TEST(test_reconnect_often)
 {
@@ -507,10 +742,109 @@ START_TEST(test_first_connect)
     vadm_notify_free(notify);
     fake->config.generation = 17;
     set_clients(1, 0, VADM_LIMIT_FULL);
+    fake_source_server(fake, 1)->clients_unauth_state = VADM_LIMIT_FULL;
+    fake_source_server(fake, 1)->workers_exhausted = TRUE;
+    fake_source_server(fake, 1)->upstream_state = VADM_UPSTREAM_UNREACHABLE;
+    fake->daemon.state = VADM_REACH_UNREACHABLE;
     notify = vadm_notify_new(mib, &hooks);
     check_sent("");
     connect_master(TRUE);
-    check_sent("lvaClientsFull 1 0/10");
+    check_sent("lvaDaemonUnreachable, lvaClientsFull 1 0/10, lvaUnauthFull 1, "
+               "lvaWorkersExhausted 1, lvaUpstreamDown 1");
+}
+END_TEST
+
+/* What the master agent answers with an error has not been told to anybody. */
+START_TEST(test_refused)
+{
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsFull 300 10/10");
+    answering = FALSE;
+    now += 5 * SECOND;
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    tell_clients(1, 10, VADM_LIMIT_FULL);
+    check_sent("lvaClientsNormal 300 1/10, lvaClientsFull 1 10/10");
+    vadm_notify_refused(notify, g_array_index(tickets, gsize, 0));
+    vadm_notify_answered(notify, g_array_index(tickets, gsize, 1));
+    g_array_set_size(tickets, 0);
+    answering = TRUE;
+    ck_assert(vadm_notify_is_done(notify));
+    now += 5 * SECOND;
+    check_sent(""); /* it would be refused again */
+    connect_master(FALSE);
+    connect_master(TRUE);
+    run();
+    ck_assert_ptr_nonnull(strstr(sent->str, "lvaClientsNormal 300 1/10"));
+    ck_assert_ptr_nonnull(strstr(sent->str, "lvaClientsFull 1 10/10"));
+}
+END_TEST
+
+/* An older one is refused, the newer one was not: nothing is left to tell. */
+START_TEST(test_refused_before)
+{
+    answering = FALSE;
+    fake->config.notify_min_interval = 0;
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    check_sent("lvaClientsFull 300 10/10, lvaClientsNormal 300 1/10");
+    vadm_notify_refused(notify, g_array_index(tickets, gsize, 0));
+    vadm_notify_answered(notify, g_array_index(tickets, gsize, 1));
+    g_array_set_size(tickets, 0);
+    answering = TRUE;
+    connect_master(FALSE);
+    connect_master(TRUE);
+    check_sent("");
+}
+END_TEST
+
+/* The last words: nobody will be there to say how it ended when the interval is over. */
+START_TEST(test_end)
+{
+    fake->config.notify_min_interval = 3600;
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    fake->config.generation = 2;
+    fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
+    fake_source_tell(fake, VADM_EVENT_AUTH_FAILURE, 300, 2);
+    check_sent("lvaClientsFull 300 10/10, lvaConfigChanged 2, lvaClientAuthFailure 300 9");
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    fake->config.generation = 3;
+    fake_source_tell(fake, VADM_EVENT_CONFIG, 0, 0);
+    fake_source_server(fake, 300)->auth_failures = 10;
+    fake_source_tell(fake, VADM_EVENT_AUTH_FAILURE, 300, 7);
+    check_sent("");
+    vadm_notify_finish(notify);
+    ck_assert(!vadm_notify_is_done(notify));
+    run();
+    ck_assert_ptr_nonnull(strstr(sent->str, "lvaClientsNormal 300 1/10"));
+    ck_assert_ptr_nonnull(strstr(sent->str, "lvaConfigChanged 3"));
+    ck_assert_ptr_nonnull(strstr(sent->str, "lvaClientAuthFailure 300 10"));
+    ck_assert(vadm_notify_is_done(notify));
+    g_string_truncate(sent, 0);
+    tell_clients(300, 10, VADM_LIMIT_FULL);
+    ck_assert(!vadm_notify_is_done(notify));
+    check_sent("lvaClientsFull 300 10/10");
+    connect_master(FALSE);
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    ck_assert(vadm_notify_is_done(notify)); /* there is nobody to wait for */
+}
+END_TEST
+
+/* A failure that went down with the session is told in the next one: once. */
+START_TEST(test_auth_failure_lost)
+{
+    answering = FALSE;
+    fake_source_tell(fake, VADM_EVENT_AUTH_FAILURE, 300, 2);
+    check_sent("lvaClientAuthFailure 300 9");
+    connect_master(FALSE);
+    now += 5 * SECOND;
+    answering = TRUE;
+    g_array_set_size(tickets, 0);
+    connect_master(TRUE);
+    check_sent("lvaClientAuthFailure 300 9");
+    connect_master(FALSE);
+    now += 5 * SECOND;
+    connect_master(TRUE);
+    check_sent("");
 }
 END_TEST
 
@@ -527,17 +861,47 @@ START_TEST(test_send_fails)
     connect_master(FALSE);
     connect_master(TRUE);
     check_sent("lvaClientsFull 300 10/10");
+    /* what is no condition likewise */
+    failing = TRUE;
+    now += 5 * SECOND;
+    tell_clients(300, 1, VADM_LIMIT_NORMAL);
+    check_sent("");
+    failing = FALSE;
+    connect_master(FALSE);
+    now += 5 * SECOND;
+    connect_master(TRUE);
+    check_sent("lvaClientsNormal 300 1/10");
 }
 END_TEST
 
 START_TEST(test_no_view)
 {
     fake->no_view = TRUE;
-    tell_clients(300, 10, VADM_LIMIT_FULL);
+    for (guint i = 0; i <= VADM_NOTIFY_QUEUE_STATES; i++)
+        tell_clients(300, 10, VADM_LIMIT_FULL);
     ck_assert_int_gt(run(), now);
+    tell_clients(300, 10, VADM_LIMIT_FULL);
     check_sent("");
     fake->no_view = FALSE;
     check_sent("lvaClientsFull 300 10/10");
+    check_counts(1, VADM_NOTIFY_QUEUE_STATES + 2); /* those lost before and after that one run */
+}
+END_TEST
+
+/* A session that begins when the source gives no rows begins when it does. */
+START_TEST(test_no_view_at_first)
+{
+    const VadmNotifyHooks hooks = {bed_send, bed_wake, &fake};
+
+    vadm_notify_free(notify);
+    set_clients(300, 10, VADM_LIMIT_FULL);
+    fake->no_view = TRUE;
+    notify = vadm_notify_new(mib, &hooks);
+    connect_master(TRUE);
+    ck_assert_int_gt(run(), now);
+    fake->no_view = FALSE;
+    check_sent("lvaClientsFull 300 10/10");
+    ck_assert_int_eq(run(), 0);
 }
 END_TEST
 
@@ -591,6 +955,19 @@ START_TEST(test_queue_bounded)
     /* sent: one state; each connected client. Not sent: the lost ones; all of server 300, which was
      * read after them, and found to be as it had been told */
     check_counts(1 + VADM_NOTIFY_QUEUE_EVENTS, 1 + VADM_NOTIFY_QUEUE_STATES + 100);
+}
+END_TEST
+
+/* What is not enabled is not missed. */
+START_TEST(test_queue_bounded_disabled)
+{
+    fake->config.notify_enable = 1u << VADM_NOTIFY_UPSTREAM;
+    for (guint i = 0; i < VADM_NOTIFY_QUEUE_EVENTS + 100; i++)
+        fake_source_tell(fake, VADM_EVENT_CLIENT_CONNECTED, 300, 7);
+    for (guint i = 0; i < VADM_NOTIFY_QUEUE_STATES + 100; i++)
+        tell_clients(300, 10, VADM_LIMIT_FULL);
+    run();
+    check_counts(0, 0);
 }
 END_TEST
 
@@ -687,13 +1064,21 @@ main(void)
     tcase_add_test(edges, test_values_of_the_event);
     tcase_add_test(edges, test_all_kinds);
     tcase_add_test(edges, test_disabled);
+    tcase_add_test(edges, test_same_again);
     tcase_add_test(edges, test_high_disabled);
     tcase_add_test(interval, test_flap);
     tcase_add_test(interval, test_flap_back);
     tcase_add_test(interval, test_due);
+    tcase_add_test(interval, test_due_first);
+    tcase_add_test(interval, test_soon_after_boot);
+    tcase_add_test(interval, test_nothing_to_do);
     tcase_add_test(interval, test_servers_apart);
     tcase_add_test(interval, test_no_interval);
     tcase_add_test(interval, test_config);
+    tcase_add_test(interval, test_config_undone);
+    tcase_add_test(interval, test_config_at_start);
+    tcase_add_test(interval, test_interval_undone);
+    tcase_add_test(interval, test_flap_while_reading);
     tcase_add_test(interval, test_auth_failures);
     tcase_add_test(interval, test_clients_not_held_back);
     tcase_add_test(interval, test_own_settings);
@@ -701,13 +1086,23 @@ main(void)
     tcase_add_test(master, test_stall);
     tcase_add_test(master, test_timeout);
     tcase_add_test(master, test_reconnect);
+    tcase_add_test(master, test_clients_while_away);
+    tcase_add_test(master, test_connected_twice);
+    tcase_add_test(master, test_new_window);
+    tcase_add_test(master, test_answers_out_of_order);
     tcase_add_test(master, test_reconnect_often);
     tcase_add_test(master, test_lost_with_session);
     tcase_add_test(master, test_first_connect);
+    tcase_add_test(master, test_refused);
+    tcase_add_test(master, test_refused_before);
+    tcase_add_test(master, test_end);
+    tcase_add_test(master, test_auth_failure_lost);
     tcase_add_test(master, test_send_fails);
     tcase_add_test(master, test_no_view);
+    tcase_add_test(master, test_no_view_at_first);
     tcase_add_test(queue, test_queue_wakes_once);
     tcase_add_test(queue, test_queue_bounded);
+    tcase_add_test(queue, test_queue_bounded_disabled);
     tcase_add_test(queue, test_queue_kinds_apart);
     tcase_add_test(queue, test_threads);
     return vadm_unit_main(suite);

@@ -287,7 +287,8 @@ reader(gpointer data)
     gboolean changed = FALSE;
 
     (void)data;
-    while (g_atomic_int_get(&writers_left) > 0) {
+    /* on a busy machine the writers may be done before this thread has seen one change */
+    while (g_atomic_int_get(&writers_left) > 0 || !changed) {
         g_autoptr(VadmConfig) config = vadm_store_get_config(&fake->store);
         guint32 one = vadm_config_find_server_index(config, 1)->limits.workers_max;
         guint32 two = vadm_config_find_server_index(config, 2)->limits.workers_max;
@@ -295,7 +296,7 @@ reader(gpointer data)
         ck_assert(one == two || config->generation == 1);
         changed = changed || config->generation > 1;
     }
-    return GINT_TO_POINTER(changed);
+    return NULL;
 }
 
 START_TEST(readers_never_see_half_of_a_change)
@@ -310,7 +311,7 @@ START_TEST(readers_never_see_half_of_a_change)
     for (guint i = 0; i < WRITERS; i++)
         g_thread_join(writers[i]);
     for (guint i = 0; i < 2; i++)
-        ck_assert_ptr_nonnull(g_thread_join(readers[i]));
+        g_thread_join(readers[i]);
     ck_assert_uint_eq(txn_limits_of(1).workers_max, txn_limits_of(2).workers_max);
     /* each commit had a number of its own, also those that were taken back */
     ck_assert_uint_ge(fake->store.max_generation, 1 + WRITERS * ROUNDS / 2);
