@@ -21,6 +21,7 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/sasl.h \
 	lib/daemon/saver.c lib/daemon/saver.h \
 	lib/daemon/server.c lib/daemon/server.h lib/daemon/server-private.h \
+	lib/daemon/server-find.c \
 	lib/daemon/server-rows.c \
 	lib/daemon/service.c lib/daemon/service.h \
 	lib/daemon/state.c lib/daemon/state.h \

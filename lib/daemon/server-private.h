@@ -68,8 +68,6 @@ void vadm_server_stop_listening(VadmServer *server);
 
 /** vadm_server_remove_client: @client has been closed. */
 void vadm_server_remove_client(VadmServer *server, VadmClient *client);
-/** vadm_server_set_authenticated: @client does not count as unauthenticated any more. */
-void vadm_server_set_authenticated(VadmServer *server, VadmClient *client);
 /** vadm_server_set_names: @named: the identity that was looked up, with names. Any thread. */
 void vadm_server_set_names(VadmServer *server, VadmClient *client, const VadmIdentity *named);
 

@@ -363,15 +363,6 @@ vadm_server_authenticate(VadmServer *server, VadmClient *client)
     vadm_server_tell_limits(server, vadm_server_update_limits(server));
 }
 
-void
-vadm_server_set_authenticated(VadmServer *server, VadmClient *client)
-{
-    vadm_mutex_lock(&server->lock);
-    vadm_server_authenticate(server, client);
-    vadm_mutex_unlock(&server->lock);
-    vadm_server_update_accepting(server);
-}
-
 /* Under lock: what is known by now and cannot be altered gives way to a copy. Returns: the copy */
 static VadmIdentity *
 vadm_server_renew_identity(VadmClient *client)
@@ -416,81 +407,6 @@ vadm_server_set_names(VadmServer *server, VadmClient *client, const VadmIdentity
     vadm_cond_broadcast(&server->named);
 }
 
-/* Finding clients */
-
-VadmClient *
-vadm_server_find_client(VadmServer *server, VadmMatch match, guint32 index)
-{
-    gpointer key = GUINT_TO_POINTER(index);
-    VadmClient *client = NULL;
-
-    VADM_LOCK_SCOPE(&server->lock);
-    if (match == VADM_MATCH_EQ) {
-        client = g_tree_lookup(server->clients, key);
-    } else {
-        GTreeNode *node = g_tree_upper_bound(server->clients, key);
-
-        client = node ? g_tree_node_value(node) : NULL;
-    }
-    return client ? vadm_client_ref(client) : NULL;
-}
-
-/* The index is the id's low bits except for the few that had to make way. */
-VadmClient *
-vadm_server_lookup_client(VadmServer *server, guint64 id)
-{
-    VadmClient *client;
-
-    VADM_LOCK_SCOPE(&server->lock);
-    client = g_tree_lookup(server->clients, GUINT_TO_POINTER((guint32)id));
-    if (client && client->id == id)
-        return vadm_client_ref(client);
-    if (server->last_id <= G_MAXUINT32)
-        return NULL;
-    for (GTreeNode *node = g_tree_node_first(server->clients); node;
-         node = g_tree_node_next(node)) {
-        client = g_tree_node_value(node);
-        if (client->id == id)
-            return vadm_client_ref(client);
-    }
-    return NULL;
-}
-
-static gint
-vadm_server_compare_ids(gconstpointer a, gconstpointer b)
-{
-    const VadmClient *one = *(VadmClient *const *)a;
-    const VadmClient *two = *(VadmClient *const *)b;
-
-    return one->id < two->id ? -1 : one->id > two->id;
-}
-
-static void
-vadm_server_release_client(gpointer client)
-{
-    vadm_client_unref(client);
-}
-
-GPtrArray *
-vadm_server_list_clients(VadmServer *server)
-{
-    GPtrArray *list = g_ptr_array_new_with_free_func(vadm_server_release_client);
-
-    vadm_mutex_lock(&server->lock);
-    for (GTreeNode *node = g_tree_node_first(server->clients); node; node = g_tree_node_next(node))
-        g_ptr_array_add(list, vadm_client_ref(g_tree_node_value(node)));
-    vadm_mutex_unlock(&server->lock);
-    g_ptr_array_sort(list, vadm_server_compare_ids);
-    return list;
-}
-
-guint32
-vadm_server_count_clients(VadmServer *server)
-{
-    VADM_LOCK_SCOPE(&server->lock);
-    return (guint32)g_tree_nnodes(server->clients);
-}
-
 void
 vadm_server_preset_id(VadmServer *server, guint64 last_id)
 {
@@ -519,6 +435,12 @@ vadm_server_compare_indexes(gconstpointer a, gconstpointer b, gpointer user)
 
     (void)user;
     return one < two ? -1 : one > two;
+}
+
+static void
+vadm_server_release_client(gpointer client)
+{
+    vadm_client_unref(client);
 }
 
 static void

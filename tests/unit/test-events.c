@@ -148,10 +148,10 @@ START_TEST(unauthenticated_have_a_limit_of_their_own)
     EXPECT_HEARD("connected unauth-full");
 
     client = get_client(1);
-    vadm_server_set_authenticated(fix.server, client);
+    vadm_server_set_sasl_user(fix.server, client, "fred@example");
     expect_row(heard_at(0));
     EXPECT_HEARD("unauth-normal");
-    vadm_server_set_authenticated(fix.server, client);
+    vadm_server_set_sasl_user(fix.server, client, "fred@example");
     EXPECT_HEARD("");
     two = connect_as(2);
     EXPECT_HEARD("connected unauth-full");

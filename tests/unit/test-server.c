@@ -142,8 +142,8 @@ START_TEST(unauthenticated_have_a_limit_of_their_own)
     ck_assert_uint_eq(row().clients_unauth_current, 1);
     ck_assert_int_eq(row().clients_unauth_state, VADM_LIMIT_FULL);
     ck_assert_int_eq(row().clients_state, VADM_LIMIT_NORMAL);
-    vadm_server_set_authenticated(fix.server, client);
-    vadm_server_set_authenticated(fix.server, client);
+    vadm_server_set_sasl_user(fix.server, client, "fred@example");
+    vadm_server_set_sasl_user(fix.server, client, "fred@example");
     SPIN_UNTIL(row().clients_current == 2);
     ck_assert_uint_eq(row().clients_unauth_current, 1);
     peer_free(two);
@@ -152,7 +152,7 @@ START_TEST(unauthenticated_have_a_limit_of_their_own)
     ck_assert_int_eq(row().clients_unauth_state, VADM_LIMIT_NORMAL);
     peer_free(one);
     SPIN_UNTIL(row().clients_current == 0);
-    vadm_server_set_authenticated(fix.server, client);
+    vadm_server_set_sasl_user(fix.server, client, "fred@example");
     ck_assert_uint_eq(row().clients_unauth_current, 0);
 }
 END_TEST
