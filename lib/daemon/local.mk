@@ -9,7 +9,7 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/daemon.c lib/daemon/daemon.h lib/daemon/daemon-private.h \
 	lib/daemon/events.c lib/daemon/events.h \
 	lib/daemon/limit.c lib/daemon/limit.h \
-	lib/daemon/pool.c lib/daemon/pool.h lib/daemon/pool-private.h \
+	lib/daemon/pool.c lib/daemon/pool-change.c lib/daemon/pool.h lib/daemon/pool-private.h \
 	lib/daemon/program.h \
 	lib/daemon/reload.c \
 	lib/daemon/relay.c lib/daemon/relay.h lib/daemon/relay-private.h lib/daemon/relay-auth.c \

@@ -14,72 +14,9 @@
 
 #define VADM_POOL_WARN_INTERVAL (60 * G_USEC_PER_SEC)
 
-typedef enum { VADM_WORKER_ORDINARY, VADM_WORKER_PRIORITY, VADM_WORKER_LAST } VadmWorkerKind;
-
-typedef struct {
-    VadmJobFunc run;
-    gpointer data;
-    GDestroyNotify destroy;
-    gint64 queued_at;
-} VadmJob;
-
-/* All members but pool and kind under the pool's lock. */
-typedef struct {
-    VadmPool *pool;
-    VadmWorkerKind kind;
-    VadmPoolChange *change; /* that started it and is not settled yet */
-    gboolean counted;       /* in pool->current; a worker that is not is parked or leaves */
-    gboolean starting;      /* in pool->starting: counted, and has not looked for work yet */
-    gboolean waiting;       /* in pool->free */
-    gboolean leave;         /* its change was aborted */
-} VadmWorker;
-
-struct _VadmPoolChange {
-    VadmPool *pool;
-    VadmPoolLimits from, to;
-    GPtrArray *workers; /* of VadmWorker, not owned: those started for this change */
-    gboolean committed;
-};
-
-struct _VadmPool {
-    char *name;
-    VadmThreadCreate create;
-
-    VadmMutex lock; /* for all below */
-    VadmCond work[VADM_WORKER_LAST];
-    VadmCond parked; /* a change has been committed or settled */
-    VadmCond ended;  /* a thread has ended */
-    GQueue jobs[VADM_WORKER_LAST];
-    VadmPoolLimits limits;
-    VadmPoolChange *change; /* committed, not finished: until then nobody retires */
-    guint32 current[VADM_WORKER_LAST];
-    guint32 free[VADM_WORKER_LAST];
-    guint32 starting[VADM_WORKER_LAST];
-    guint threads; /* all of them, counted or not */
-    gboolean stopping;
-    gint64 queue_since; /* when the queue became what it is: empty, or not */
-    VadmPoolStarved starved;
-    gpointer starved_user;
-    gboolean watched; /* starved() has been called, and vadm_pool_rearm() not since */
-    gint64 warned_at;
-    guint64 done, failed, wait_time, run_time;
-};
-
-static guint32
-vadm_pool_limit(const VadmPool *pool, VadmWorkerKind kind)
-{
-    return kind == VADM_WORKER_PRIORITY ? pool->limits.priority : pool->limits.max;
-}
-
-static guint
-vadm_pool_queued(const VadmPool *pool)
-{
-    return pool->jobs[VADM_WORKER_ORDINARY].length + pool->jobs[VADM_WORKER_PRIORITY].length;
-}
-
 /* Under the lock, where jobs may have come to wait, or a worker not to be free any more. Usually it
  * ends at the first condition, or the third. */
-static void
+void
 vadm_pool_check_starved(VadmPool *pool)
 {
     if (pool->free[VADM_WORKER_ORDINARY] > 0 || pool->watched || vadm_pool_queued(pool) == 0 ||
@@ -89,7 +26,7 @@ vadm_pool_check_starved(VadmPool *pool)
     pool->starved(pool->starved_user);
 }
 
-static void
+void
 vadm_pool_wake_all(VadmPool *pool)
 {
     for (guint kind = 0; kind < VADM_WORKER_LAST; kind++)
@@ -99,7 +36,7 @@ vadm_pool_wake_all(VadmPool *pool)
 
 /* What the numbers of the pool say of @worker ends or begins here and nowhere else, so that
  * they always agree with each other. */
-static void
+void
 vadm_worker_count(VadmWorker *worker)
 {
     worker->counted = worker->starting = TRUE;
@@ -122,7 +59,7 @@ vadm_worker_set_idle(VadmWorker *worker, gboolean waiting)
     worker->waiting = waiting;
 }
 
-static void
+void
 vadm_worker_uncount(VadmWorker *worker)
 {
     if (!worker->counted)
@@ -188,8 +125,6 @@ vadm_worker_may_stay(VadmWorker *worker)
         return FALSE;
     return pool->change || pool->current[worker->kind] <= vadm_pool_limit(pool, worker->kind);
 }
-
-static void vadm_pool_grow(VadmPool *pool);
 
 /* Under the lock: a worker takes a job, or ends. The job may be one that a priority worker was
  * woken for, and this one for another that still waits. */
@@ -275,7 +210,7 @@ vadm_worker_spawn(VadmWorker *worker)
 }
 
 /* Under the lock. @change: (nullable): the worker is parked until it is committed. */
-static int
+int
 vadm_pool_start_worker(VadmPool *pool, VadmWorkerKind kind, VadmPoolChange *change)
 {
     VadmWorker *worker = g_new0(VadmWorker, 1);
@@ -297,7 +232,7 @@ vadm_pool_start_worker(VadmPool *pool, VadmWorkerKind kind, VadmPoolChange *chan
     return 0;
 }
 
-static void
+void
 vadm_pool_set_thread_error(const VadmPool *pool, int errnum, GError **error)
 {
     g_set_error(error, VADM_ERROR, VADM_ERROR_NO_MEMORY,
@@ -306,7 +241,7 @@ vadm_pool_set_thread_error(const VadmPool *pool, int errnum, GError **error)
 }
 
 /* Jobs that no worker is free for, priority workers for priority jobs included. */
-static gboolean
+gboolean
 vadm_pool_wants_worker(const VadmPool *pool)
 {
     guint priority = pool->jobs[VADM_WORKER_PRIORITY].length;
@@ -321,7 +256,7 @@ vadm_pool_wants_worker(const VadmPool *pool)
 }
 
 /* Under the lock: one more ordinary worker if the jobs that wait want it. */
-static void
+void
 vadm_pool_grow(VadmPool *pool)
 {
     gint64 now;
@@ -522,134 +457,4 @@ vadm_pool_rearm(VadmPool *pool)
         return FALSE;
     pool->watched = FALSE;
     return TRUE;
-}
-
-/* Starts, parked, what is missing of @kind. The lock is not held throughout: a thousand threads
- * take a while, and jobs go on meanwhile. */
-static gboolean
-vadm_pool_prepare_kind(VadmPoolChange *change, VadmWorkerKind kind, guint32 wanted, GError **error)
-{
-    VadmPool *pool = change->pool;
-    guint32 parked = 0;
-    int rc;
-
-    for (;;) {
-        VADM_LOCK_SCOPE(&pool->lock);
-
-        if (pool->stopping) {
-            g_set_error(error, VADM_ERROR, VADM_ERROR_BUSY, "server '%s' is shutting down",
-                        pool->name);
-            return FALSE;
-        }
-        /* Surplus that still has to retire may be gone before the commit. */
-        if (MIN(pool->current[kind], vadm_pool_limit(pool, kind)) + parked >= wanted)
-            return TRUE;
-        rc = vadm_pool_start_worker(pool, kind, change);
-        if (rc != 0) {
-            vadm_pool_set_thread_error(pool, rc, error);
-            return FALSE;
-        }
-        parked++;
-    }
-}
-
-VadmPoolChange *
-vadm_pool_prepare(VadmPool *pool, const VadmPoolLimits *limits, GError **error)
-{
-    VadmPoolChange *change = g_new0(VadmPoolChange, 1);
-
-    change->pool = pool;
-    change->to = *limits;
-    change->workers = g_ptr_array_new();
-    if (vadm_pool_prepare_kind(change, VADM_WORKER_ORDINARY, limits->min, error) &&
-        vadm_pool_prepare_kind(change, VADM_WORKER_PRIORITY, limits->priority, error))
-        return change;
-    vadm_pool_abort(change);
-    return NULL;
-}
-
-void
-vadm_pool_commit(VadmPoolChange *change)
-{
-    VadmPool *pool = change->pool;
-    VADM_LOCK_SCOPE(&pool->lock);
-
-    if (change->committed)
-        return;
-    change->committed = TRUE;
-    change->from = pool->limits;
-    pool->limits = change->to;
-    pool->change = change;
-    for (guint i = 0; i < change->workers->len; i++)
-        vadm_worker_count(change->workers->pdata[i]);
-    vadm_cond_broadcast(&pool->parked);
-}
-
-/* Busy workers of the change stop counting now and park when their job is done. Those that the
- * load has brought beyond the old maximum retire. */
-static void
-vadm_pool_undo_locked(VadmPoolChange *change)
-{
-    VadmPool *pool = change->pool;
-
-    if (!change->committed)
-        return;
-    change->committed = FALSE;
-    pool->limits = change->from;
-    pool->change = NULL;
-    for (guint i = 0; i < change->workers->len; i++)
-        vadm_worker_uncount(change->workers->pdata[i]);
-    vadm_pool_wake_all(pool);
-    vadm_pool_check_starved(pool);
-}
-
-void
-vadm_pool_undo(VadmPoolChange *change)
-{
-    VADM_LOCK_SCOPE(&change->pool->lock);
-
-    vadm_pool_undo_locked(change);
-}
-
-static void
-vadm_pool_change_free(VadmPoolChange *change)
-{
-    g_ptr_array_unref(change->workers);
-    g_free(change);
-}
-
-void
-vadm_pool_finish(VadmPoolChange *change)
-{
-    VadmPool *pool = change->pool;
-
-    g_assert(change->committed);
-    vadm_mutex_lock(&pool->lock);
-    pool->change = NULL;
-    for (guint i = 0; i < change->workers->len; i++)
-        ((VadmWorker *)change->workers->pdata[i])->change = NULL;
-    /* A higher maximum is for the jobs that wait already, too: all workers may hang, and this
-     * is how an operator gets the server going again. One attempt for each such job. */
-    for (guint n = vadm_pool_queued(pool); n > 0 && vadm_pool_wants_worker(pool); n--)
-        vadm_pool_grow(pool);
-    vadm_pool_wake_all(pool);
-    vadm_mutex_unlock(&pool->lock);
-    vadm_pool_change_free(change);
-}
-
-void
-vadm_pool_abort(VadmPoolChange *change)
-{
-    VadmPool *pool = change->pool;
-
-    vadm_mutex_lock(&pool->lock);
-    vadm_pool_undo_locked(change);
-    for (guint i = 0; i < change->workers->len; i++) {
-        VadmWorker *worker = change->workers->pdata[i];
-        worker->change = NULL;
-        worker->leave = TRUE;
-    }
-    vadm_cond_broadcast(&pool->parked);
-    vadm_mutex_unlock(&pool->lock);
-    vadm_pool_change_free(change);
 }

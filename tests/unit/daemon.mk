@@ -19,7 +19,9 @@ tests_unit_test_config_fuzz_CFLAGS = $(UNIT_CFLAGS) \
 	-DEXAMPLE='"$(abs_top_srcdir)/docs/virtadmd.conf.example"'
 tests_unit_test_config_fuzz_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 
-tests_unit_test_pool_SOURCES = tests/unit/test-pool.c lib/daemon/pool.c
+POOL_SOURCES = lib/daemon/pool.c lib/daemon/pool-change.c
+
+tests_unit_test_pool_SOURCES = tests/unit/test-pool.c $(POOL_SOURCES)
 tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pool_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 
@@ -27,7 +29,7 @@ tests_unit_test_pool_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 TXN_SOURCES = tests/unit/txn-fixture.c tests/unit/txn-fixture.h lib/daemon/txn.c \
 	lib/daemon/txn-confirm.c lib/daemon/txn-prepare.c lib/daemon/rollback.c lib/daemon/saver.c \
 	lib/daemon/state.c lib/daemon/state-file.c \
-	lib/daemon/reload.c lib/daemon/store.c lib/daemon/pool.c lib/daemon/events.c $(CONFIG_SOURCES)
+	lib/daemon/reload.c lib/daemon/store.c $(POOL_SOURCES) lib/daemon/events.c $(CONFIG_SOURCES)
 tests_unit_test_txn_SOURCES = tests/unit/test-txn.c $(TXN_SOURCES)
 tests_unit_test_txn_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_txn_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
