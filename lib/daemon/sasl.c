@@ -196,20 +196,36 @@ vadm_sasl_step(VadmSasl *sasl, const guint8 *data, gsize length, VadmSaslTurn *t
     return vadm_sasl_end_turn(sasl, rc, answer, answer_length, turn, error);
 }
 
+/* What is shown on terminals and told to the upstream. Mechanisms that prepare names (RFC 4013) let
+ * no control characters pass, others do. Returns: NULL: nothing is wrong */
+static const char *
+vadm_sasl_name_fault(const char *user)
+{
+    if (!user || !*user)
+        return "empty";
+    if (!g_utf8_validate(user, -1, NULL))
+        return "no UTF-8";
+    for (; *user; user = g_utf8_next_char(user)) {
+        if (g_unichar_iscntrl(g_utf8_get_char(user)))
+            return "no plain text: it has a control character";
+    }
+    return NULL;
+}
+
 const char *
 vadm_sasl_get_user(VadmSasl *sasl, GError **error)
 {
-    const void *value = NULL;
-    int rc = sasl_getprop(sasl->conn, SASL_USERNAME, &value);
-    const char *user = value;
+    const void *user = NULL;
+    int rc = sasl_getprop(sasl->conn, SASL_USERNAME, &user);
+    const char *fault;
 
     if (rc != SASL_OK) {
         vadm_sasl_fail(sasl, rc, error);
         return NULL;
     }
-    if (user && *user && g_utf8_validate(user, -1, NULL))
+    fault = vadm_sasl_name_fault(user);
+    if (!fault)
         return user;
-    g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH, "the name of the user is %s",
-                user && *user ? "no UTF-8" : "empty");
+    g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH, "the name of the user is %s", fault);
     return NULL;
 }

@@ -62,8 +62,9 @@ gboolean vadm_sasl_start(VadmSasl *sasl, const char *mechanism, const guint8 *da
 gboolean vadm_sasl_step(VadmSasl *sasl, const guint8 *data, gsize length, VadmSaslTurn *turn,
                         GError **error);
 
-/** vadm_sasl_get_user: after a complete turn. @error: VADM_ERROR_AUTH: a name that is empty or no
- * UTF-8. Returns: (transfer none) (nullable): with its realm, as the mechanism gives it */
+/** vadm_sasl_get_user: after a complete turn. @error: VADM_ERROR_AUTH: a name that is empty, no
+ * UTF-8, or has control characters. Returns: (transfer none) (nullable): with its realm, as the
+ * mechanism gives it */
 const char *vadm_sasl_get_user(VadmSasl *sasl, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmSasl, vadm_sasl_free)
