@@ -22,7 +22,7 @@ SERVERS = (1, 2, 3)
 CONDITIONS = {"lvaServerClientsState": {1: "lvaClientsNormal", 2: "lvaClientsHigh",
                                         3: "lvaClientsFull"},
               "lvaServerClientsUnauthState": {1: "lvaUnauthNormal", 3: "lvaUnauthFull"}}
-WANTED = (traps.CLIENT_LIMIT, traps.CLIENT_HIGH, traps.UNAUTH_LIMIT, traps.CONFIG)
+WANTED = (traps.CLIENT_LIMIT, traps.CLIENT_HIGH, traps.UNAUTH_LIMIT, traps.CONFIG, traps.AUTH_FAILURE)
 
 
 class Often(threading.Thread):
@@ -57,8 +57,10 @@ class Storm(traps.Case):
     def change_limits(self):
         """By the admin program, for which the master need not be there."""
         server, limit = self.random.choice(("libvirtd", "second")), self.random.choice((1, 2, 4))
+        silent = self.random.randint(1, limit) if server == "libvirtd" else 0
         status, _, err = self.daemon.virt_admin(
-            "server-clients-set", server, "--max-clients", str(limit), "--max-unauth-clients", "0")
+            "server-clients-set", server, "--max-clients", str(limit), "--max-unauth-clients",
+            str(silent))
         # the other one may have a SET under way, or may have set the same
         self.assertTrue(status == 0 or "configuration" in err, err)
 
@@ -69,6 +71,10 @@ class Storm(traps.Case):
         self.ask(lambda session: session.set_all([
             (oid("lvaNotifyEnable"), traps.bits(*WANTED, *more)),
             (oid("lvaNotifyMinInterval"), ber.unsigned(self.random.choice((0, 1, 3600))))]))
+
+    def fail_to_log_in(self):
+        with traps.connect(self.daemon.socket) as client:
+            traps.Sasl.log_in(client, "wrong-words")
 
     def walk(self):
         self.ask(lambda session: session.get(*(oid(name, server) for server in SERVERS
@@ -104,20 +110,21 @@ class Storm(traps.Case):
         self.disturbed.append(time.monotonic())
 
     def test_storm(self):
-        second = """[server second]
+        second = f"""[server second]
 index = 3
 listen = unix:second-sock
 upstream = unix:/nowhere
-max_clients = 2
-max_anonymous_clients = 0
+{NO_ANONYMOUS}max_clients = 2
 """
-        self.start(NO_ANONYMOUS + "max_clients = 2\nmax_workers = 20\n", interval=INTERVAL, extra=second,
-                   enable=("clientLimit", "clientHigh", "unauthLimit", "config"))
+        self.start(self.SASL_LISTEN + "max_clients = 2\nmax_anonymous_clients = 1\n"
+                   "max_workers = 20\n", interval=INTERVAL, extra=second,
+                   enable=("clientLimit", "clientHigh", "unauthLimit", "config",
+                                               "authFailure"))
         descriptors = self.daemon.process.descriptors()
         flappers = [Flapper(self.daemon.socket, 2),
                     Flapper(os.path.join(self.daemon.dir, "second-sock"), 3)]
         threads = [Often(self.change_limits, 0.1), Often(self.change_notifying, 0.15),
-                   Often(self.walk, 0.01), Often(self.reload, 0.5)]
+                   Often(self.walk, 0.01), Often(self.reload, 0.5), Often(self.fail_to_log_in, 0.05)]
         end = time.monotonic() + SECONDS
         try:
             while time.monotonic() < end:
@@ -165,11 +172,18 @@ max_anonymous_clients = 0
                 if state.endswith("Normal") and not last:
                     continue
                 self.assertEqual([told.name for told in last], [state], (server, column))
+        last = self.told(("lvaClientAuthFailure",))[-1]
+        self.assertEqual(last.values["lvaServerAuthFailures"],
+                         self.get1("lvaServerAuthFailures", 2))
         last = self.told(("lvaConfigChanged",))[-1]
         self.assertEqual(last.values["lvaConfigGeneration"], self.get1("lvaConfigGeneration"))
 
     def check_order(self):
-        """Generations only grow; a state is only told again if the session may have been another."""
+        """Generations and failures only grow; a state is only told again if the session may have been
+        another."""
+        failures = [told.values["lvaServerAuthFailures"]
+                    for told in self.told(("lvaClientAuthFailure",))]
+        self.assertEqual(failures, sorted(failures))
         generations = self.told(("lvaConfigChanged",))
         for before, after in zip(generations, generations[1:]):
             grew = after.values["lvaConfigGeneration"] - before.values["lvaConfigGeneration"]
