@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs the live tests: run.py [NAME ...], each NAME a test_NAME.py, its class or method as
-unittest spells it. A missing tool is a failure. Tests that need root are left out for another
-user, and say so; in CI that is a failure, too."""
+"""Runs the live tests: run.py [--jobs N] [NAME ...], each NAME a test_NAME.py, its class or method
+as unittest spells it. A missing tool is a failure. Tests that need root are left out for another
+user, and say so; in CI that is a failure, too. With --jobs N classes run at the same time, each in a
+process of its own, whose output comes when it ends."""
 
+import concurrent.futures
 import os
+import re
+import subprocess
 import sys
 import time
 import unittest
@@ -25,15 +29,52 @@ class Result(unittest.TextTestResult):
         self.stream.writeln(f"   {time.monotonic() - self.began:.1f} s")
 
 
+# They take longest, so they begin first.
+LONG = ("test_relay.Relay", "test_master.Master", "test_soak.Soak", "test_phases.Phases",
+        "test_notify_master.OddMaster")
+
+
+def load(names):
+    loader = unittest.defaultTestLoader
+    if names:
+        return loader.loadTestsFromNames(
+            [name if name.startswith("test_") else "test_" + name for name in names])
+    return loader.discover(HERE, "test_*.py")
+
+
+def classes(suite):
+    """The names of the classes of all tests, each once."""
+    if not isinstance(suite, unittest.TestSuite):
+        return [suite.id().rpartition(".")[0]]
+    return list(dict.fromkeys(name for part in suite for name in classes(part)))
+
+
+def run_class(name):
+    return subprocess.run([sys.executable, os.path.abspath(__file__), name], text=True, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+
+
+def run_together(jobs, suite):
+    order = sorted(classes(suite), key=lambda name: (name not in LONG, name))
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(run_class, n) for n in order]):
+            text, counts = done.result(), None
+            print(text, flush=True)
+            for counts in re.finditer(r"^(\d+) passed, (\d+) failed$", text, re.M):
+                pass
+            passed += int(counts[1]) if counts else 0
+            failed += int(counts[2]) if counts else 1
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed or not passed else 0
+
+
 def main():
     harness.end_in_order()
     names = sys.argv[1:]
-    loader = unittest.defaultTestLoader
-    if names:
-        suite = loader.loadTestsFromNames(
-            [name if name.startswith("test_") else "test_" + name for name in names])
-    else:
-        suite = loader.discover(HERE, "test_*.py")
+    if names[:1] == ["--jobs"]:
+        return run_together(int(names[1]), load(names[2:]))
+    suite = load(names)
     runner = unittest.TextTestRunner(verbosity=2, resultclass=Result, stream=sys.stdout)
     result = runner.run(suite)
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
