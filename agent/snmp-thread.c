@@ -210,6 +210,25 @@ vadm_snmp_end_session(VadmSnmpThread *thread)
     vadm_notify_set_connected(thread->notify, FALSE);
 }
 
+static void
+vadm_snmp_publish_state(VadmSnmpThread *thread)
+{
+    gboolean connected = thread->session_fd >= 0 && !thread->refused;
+
+    vadm_notify_set_connected(thread->notify, connected);
+    if (connected == atomic_load(&thread->connected))
+        return;
+    atomic_store(&thread->connected, connected);
+    if (!connected) {
+        VADM_WARN("lost the master agent at %s; trying again every %u s", thread->master,
+                  thread->retry_interval);
+        return;
+    }
+    VADM_INFO("connected to the master agent at %s", thread->master);
+    thread->refusal_known = FALSE;
+    g_clear_pointer(&thread->last_message, g_free);
+}
+
 /* SNMPD_CALLBACK_INDEX_STOP: it may come twice for one session, when the master dies while it
  * is being pinged. */
 static int
@@ -219,6 +238,7 @@ vadm_snmp_session_stopped(int major, int minor, void *server_arg, void *client_a
     (void)minor;
     (void)server_arg;
     vadm_snmp_end_session(client_arg);
+    vadm_snmp_publish_state(client_arg); /* the next one may begin before the turn is over */
     vadm_snmp_limit_internal(); /* after a ping that failed the internal session is opened anew */
     return SNMPERR_SUCCESS;
 }
@@ -279,26 +299,6 @@ vadm_snmp_leave_refused(VadmSnmpThread *thread)
                   thread->master, thread->context, thread->retry_interval);
     thread->refusal_known = TRUE;
     shutdown(thread->session_fd, SHUT_RDWR);
-}
-
-static void
-vadm_snmp_publish_state(VadmSnmpThread *thread)
-{
-    gboolean connected = thread->session_fd >= 0 && !thread->refused;
-
-    /* a session may have ended and the next one begun in one turn */
-    vadm_notify_set_connected(thread->notify, connected);
-    if (connected == atomic_load(&thread->connected))
-        return;
-    atomic_store(&thread->connected, connected);
-    if (!connected) {
-        VADM_WARN("lost the master agent at %s; trying again every %u s", thread->master,
-                  thread->retry_interval);
-        return;
-    }
-    VADM_INFO("connected to the master agent at %s", thread->master);
-    thread->refusal_known = FALSE;
-    g_clear_pointer(&thread->last_message, g_free);
 }
 
 /* Notifications */

@@ -19,6 +19,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/bench/bench-stats.h"
+
 enum { REMOTE = 0x20008086, OPEN = 1, GET_HOSTNAME = 59, AUTH_LIST = 66 };
 enum { SUBJECTS = 2, FIGURES = 3, WORDS = 7, ANSWER_MAX = 65536 };
 
@@ -132,21 +134,6 @@ bench_client_main(void *data)
         client->times[i] = (double)(g_get_monotonic_time() - begun);
     }
     return NULL;
-}
-
-static int
-bench_compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
-
-static double
-bench_part(double *values, gsize n, double part)
-{
-    qsort(values, n, sizeof(*values), bench_compare);
-    return values[MIN((gsize)((double)n * part), n - 1)];
 }
 
 /* @figures: p50, p99, a second */

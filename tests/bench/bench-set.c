@@ -20,6 +20,8 @@
 
 #include <glib.h>
 
+#include "tests/bench/bench-stats.h"
+
 enum { NULL_SET, SET, KINDS };
 
 #define BENCH_VARBINDS 10 /* five columns of both servers */
@@ -117,21 +119,6 @@ bench_request(void *session, int kind, guint varbinds, guint turn)
     }
     snmp_free_pdu(answer);
     return (double)(ended - begun);
-}
-
-static int
-bench_compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
-
-static double
-bench_part(double *values, guint n, double part)
-{
-    qsort(values, n, sizeof(*values), bench_compare);
-    return values[MIN((guint)((double)n * part), n - 1)];
 }
 
 /* Blocks that follow each other meet the same noise of the machine: the ratio is theirs. */

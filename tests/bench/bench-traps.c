@@ -32,6 +32,8 @@
 
 #include <glib.h>
 
+#include "tests/bench/bench-stats.h"
+
 #define BENCH_AT_A_TIME    100
 #define BENCH_RECEIVE_SIZE (64 << 20)
 #define BENCH_PATIENCE_S   2        /* a datagram that has not come by then is lost */
@@ -168,21 +170,6 @@ bench_open_port(const char *port)
     if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
         bench_die(port);
     return fd;
-}
-
-static int
-bench_compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
-
-static double
-bench_part(double *values, guint n, double part)
-{
-    qsort(values, n, sizeof(*values), bench_compare);
-    return values[MIN((guint)((double)n * part), n - 1)];
 }
 
 static double

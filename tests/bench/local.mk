@@ -6,17 +6,17 @@ EXTRA_PROGRAMS = $(BENCHMARKS)
 CLEANFILES += $(BENCHMARKS)
 EXTRA_DIST += tests/bench/bench.py
 
-tests_bench_bench_calls_SOURCES = tests/bench/bench-calls.c
+tests_bench_bench_calls_SOURCES = tests/bench/bench-calls.c tests/bench/bench-stats.h
 tests_bench_bench_calls_LDADD = $(GLIB_LIBS)
 tests_bench_bench_handler_SOURCES = tests/bench/bench-handler.c \
 	agent/source-local.c agent/source-local.h agent/source-local-private.h agent/source-local-set.c
 tests_bench_bench_handler_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS) $(TIRPC_CFLAGS)
 tests_bench_bench_handler_LDADD = libvadm-agent.la libvadm-daemon.la libvadm-common.la \
 	$(NETSNMP_LIBS) $(GLIB_LIBS)
-tests_bench_bench_set_SOURCES = tests/bench/bench-set.c
+tests_bench_bench_set_SOURCES = tests/bench/bench-set.c tests/bench/bench-stats.h
 tests_bench_bench_set_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
 tests_bench_bench_set_LDADD = $(NETSNMP_LIBS) $(GLIB_LIBS)
-tests_bench_bench_traps_SOURCES = tests/bench/bench-traps.c
+tests_bench_bench_traps_SOURCES = tests/bench/bench-traps.c tests/bench/bench-stats.h
 tests_bench_bench_traps_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
 tests_bench_bench_traps_LDADD = $(NETSNMP_LIBS) $(GLIB_LIBS)
 

@@ -412,6 +412,7 @@ class Receivers(traps.Case):
         client.call(OPEN, open_payload())  # there is no upstream
         client.sock.close()
         self.wait_for_clients(0)
+        harness.wait_for(lambda: self.came() == self.counters()[0], "all to come")
         self.watch.skip()
         self.settle()
         return self.receiver.told()

@@ -2,8 +2,10 @@
 """Events all the time, of all kinds, while the master agent is killed, stopped and started again.
 When it is quiet, what was told last is what GET says, of each server and kind."""
 
+import datetime
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -18,11 +20,12 @@ SCALE = float(os.environ.get("VADM_TEST_SCALE", "1"))
 SECONDS = float(os.environ.get("VADM_TEST_STORM", "8")) * min(SCALE, 1)
 SEED = int(os.environ.get("VADM_TEST_SEED", "1"))
 INTERVAL = 1
+LONGEST = 4  # seconds: for which the master is stopped
 SERVERS = (1, 2, 3)
 CONDITIONS = {"lvaServerClientsState": {1: "lvaClientsNormal", 2: "lvaClientsHigh",
                                         3: "lvaClientsFull"},
               "lvaServerClientsUnauthState": {1: "lvaUnauthNormal", 3: "lvaUnauthFull"}}
-WANTED = (traps.CLIENT_LIMIT, traps.CLIENT_HIGH, traps.UNAUTH_LIMIT, traps.CONFIG)
+WANTED = (traps.CLIENT_LIMIT, traps.CLIENT_HIGH, traps.UNAUTH_LIMIT, traps.CONFIG, traps.AUTH_FAILURE)
 
 
 class Often(threading.Thread):
@@ -52,13 +55,15 @@ class Often(threading.Thread):
 class Storm(traps.Case):
     def setUp(self):
         self.random = random.Random(SEED)
-        self.disturbed = []  # when a session may have ended
+        self.disturbed = 0
 
     def change_limits(self):
         """By the admin program, for which the master need not be there."""
         server, limit = self.random.choice(("libvirtd", "second")), self.random.choice((1, 2, 4))
+        silent = self.random.randint(1, limit) if server == "libvirtd" else 0
         status, _, err = self.daemon.virt_admin(
-            "server-clients-set", server, "--max-clients", str(limit), "--max-unauth-clients", "0")
+            "server-clients-set", server, "--max-clients", str(limit), "--max-unauth-clients",
+            str(silent))
         # the other one may have a SET under way, or may have set the same
         self.assertTrue(status == 0 or "configuration" in err, err)
 
@@ -69,6 +74,10 @@ class Storm(traps.Case):
         self.ask(lambda session: session.set_all([
             (oid("lvaNotifyEnable"), traps.bits(*WANTED, *more)),
             (oid("lvaNotifyMinInterval"), ber.unsigned(self.random.choice((0, 1, 3600))))]))
+
+    def fail_to_log_in(self):
+        with traps.connect(self.daemon.socket) as client:
+            traps.Sasl.log_in(client, "wrong-words")
 
     def walk(self):
         self.ask(lambda session: session.get(*(oid(name, server) for server in SERVERS
@@ -91,8 +100,8 @@ class Storm(traps.Case):
 
     def disturb(self):
         how, pause = self.random.choice(((signal.SIGKILL, 0), (signal.SIGSTOP, 0.3),
-                                         (signal.SIGSTOP, 1.5), (signal.SIGSTOP, 4)))
-        self.disturbed.append(time.monotonic())
+                                         (signal.SIGSTOP, 1.5), (signal.SIGSTOP, LONGEST)))
+        self.disturbed += 1
         self.snmpd.process.kill(how)
         if how == signal.SIGKILL:
             self.snmpd.process.wait()
@@ -101,23 +110,23 @@ class Storm(traps.Case):
             time.sleep(pause)
             self.snmpd.process.kill(signal.SIGCONT)
         harness.wait_for(self.snmpd.has_agent, "the agent to be back")
-        self.disturbed.append(time.monotonic())
 
     def test_storm(self):
-        second = """[server second]
+        second = f"""[server second]
 index = 3
 listen = unix:second-sock
 upstream = unix:/nowhere
-max_clients = 2
-max_anonymous_clients = 0
+{NO_ANONYMOUS}max_clients = 2
 """
-        self.start(NO_ANONYMOUS + "max_clients = 2\nmax_workers = 20\n", interval=INTERVAL, extra=second,
-                   enable=("clientLimit", "clientHigh", "unauthLimit", "config"))
+        self.start(self.SASL_LISTEN + "max_clients = 2\nmax_anonymous_clients = 1\n"
+                   "max_workers = 20\n", interval=INTERVAL, extra=second,
+                   enable=("clientLimit", "clientHigh", "unauthLimit", "config",
+                                               "authFailure"), log="filters = 2:agent.snmp")
         descriptors = self.daemon.process.descriptors()
         flappers = [Flapper(self.daemon.socket, 2),
                     Flapper(os.path.join(self.daemon.dir, "second-sock"), 3)]
         threads = [Often(self.change_limits, 0.1), Often(self.change_notifying, 0.15),
-                   Often(self.walk, 0.01), Often(self.reload, 0.5)]
+                   Often(self.walk, 0.01), Often(self.reload, 0.5), Often(self.fail_to_log_in, 0.05)]
         end = time.monotonic() + SECONDS
         try:
             while time.monotonic() < end:
@@ -129,7 +138,7 @@ max_anonymous_clients = 0
         self.watch.skip()
         self.ask_until(lambda: self.set((oid("lvaNotifyMinInterval"), ber.unsigned(INTERVAL))))
         self.be_quiet()
-        print(f"\n   {len(self.disturbed) // 2} times disturbed, {self.came()} notifications, "
+        print(f"\n   {self.disturbed} times disturbed, {self.came()} notifications, "
               f"{self.counters()} counted since the start, {[one.done for one in threads]} calls, "
               f"{[one.rounds for one in flappers]} rounds", end="")
         self.check_last()
@@ -165,25 +174,45 @@ max_anonymous_clients = 0
                 if state.endswith("Normal") and not last:
                     continue
                 self.assertEqual([told.name for told in last], [state], (server, column))
+        last = self.told(("lvaClientAuthFailure",))[-1]
+        self.assertEqual(last.values["lvaServerAuthFailures"],
+                         self.get1("lvaServerAuthFailures", 2))
         last = self.told(("lvaConfigChanged",))[-1]
         self.assertEqual(last.values["lvaConfigGeneration"], self.get1("lvaConfigGeneration"))
 
     def check_order(self):
-        """Generations only grow; a state is only told again if the session may have been another."""
+        """Generations and failures only grow; a state is only told again if the session may have been
+        another."""
+        failures = [told.values["lvaServerAuthFailures"]
+                    for told in self.told(("lvaClientAuthFailure",))]
+        self.assertEqual(failures, sorted(failures))
         generations = self.told(("lvaConfigChanged",))
         for before, after in zip(generations, generations[1:]):
             grew = after.values["lvaConfigGeneration"] - before.values["lvaConfigGeneration"]
-            self.assertTrue(grew > 0 or (grew == 0 and self.was_disturbed(before, after)),
-                            f"{before}, {after}")
+            self.assertGreaterEqual(grew, 0, f"{before}, {after}")
+            if grew == 0:
+                self.assert_new_session(before, after)
         for server in SERVERS:
             for names in CONDITIONS.values():
                 told = self.told(names.values(), server)
                 for before, after in zip(told, told[1:]):
-                    self.assertTrue(before.name != after.name or self.was_disturbed(before, after),
-                                    f"{before}, {after}")
+                    if before.name == after.name:
+                        self.assert_new_session(before, after)
 
-    def was_disturbed(self, before, after):
-        return any(before.at - 5 < at < after.at for at in self.disturbed)
+    def sessions(self):
+        """When each began, on the clock of the notifications."""
+        offset = time.time() - time.monotonic()
+        stamps = re.findall(r"^(\S+ \S+): .* connected to the master agent", self.daemon.log_text(),
+                            re.M)
+        return [datetime.datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f%z").timestamp() - offset
+                for stamp in stamps]
+
+    def assert_new_session(self, before, after):
+        """One has begun in between; what was sent in the last one may have been on its way for as
+        long as the master was stopped."""
+        began = self.sessions()
+        self.assertTrue([at for at in began if before.at - LONGEST - 1 < at < after.at],
+                        f"at {before.at}: {before}, at {after.at}: {after}, sessions: {began}")
 
 
 if __name__ == "__main__":
