@@ -229,6 +229,42 @@ class Upstream(traps.Case):
         self.settle()
         self.assertEqual(self.counters(), (2, 0))
 
+    def test_workers_and_the_master_agent(self):
+        """Exhausted ones are raised once again when it is back; that they are not any more is told
+        then, too."""
+        self.start("min_workers = 1\nmax_workers = 1\nprio_workers = 0", enable=("workers",),
+                   upstream=True)
+        # while there is no master the log is who tells
+        self.assertEqual(self.daemon.virt_admin("daemon-log-filters", "--filters",
+                                                "2:daemon.workers")[0], 0)
+        client = self.connect()
+        self.assertEqual(client.call(OPEN, open_payload())[5], 0)
+        self.libvirtd.process.kill(signal.SIGSTOP)
+        for _ in range(2):
+            self.call_late(client)
+        self.watch.expect("lvaWorkersExhausted", 2)
+        self.kill_master()
+        self.start_master()
+        self.agree(self.watch.expect("lvaWorkersExhausted", 2, ServerJobQueueDepth=1))
+        self.settle()
+        self.kill_master()
+        self.libvirtd.process.kill(signal.SIGCONT)
+        for _ in range(2):
+            self.assertEqual(client.receive()[5], 0)
+        harness.wait_for(lambda: "no job of server 'libvirtd' waits" in self.daemon.log_text(),
+                         "available workers")
+        self.start_master()
+        self.agree(self.watch.expect("lvaWorkersAvailable", 2, ServerJobQueueDepth=0))
+        self.settle()
+
+    def kill_master(self):
+        self.snmpd.process.kill(signal.SIGKILL)
+        self.snmpd.process.wait()
+
+    def start_master(self):
+        self.snmpd.start()
+        harness.wait_for(self.snmpd.has_agent, "the agent to be back")
+
     def test_upstream(self):
         self.start(enable=("upstream",), upstream=True)
         self.assertEqual(harness.virsh(self.daemon.socket, "uri")[0], 0)
@@ -262,6 +298,20 @@ class Config(traps.Case):
         self.agree(told)
         self.settle()
         return told.values["lvaConfigGeneration"]
+
+    def test_of_an_agent_in_a_context(self):
+        """It is not in the default context, nothing can be set, and notifications are as ever."""
+        self.start(enable=("config",))
+        self.assertEqual(self.daemon.stop(), 0)
+        self.place.write("virtadmd.conf", self.daemon.text.replace(
+            "[snmp]\n", "[snmp]\nwritable = false\ncontext = first\n"))
+        self.daemon.snmpd = None  # it does not see the agent
+        self.daemon.start()
+        self.assertEqual(self.daemon.virt_admin("server-clients-set", "libvirtd",
+                                                "--max-clients", "77")[0], 0)
+        self.watch.expect("lvaConfigChanged", DaemonName="virtadmd", ConfigGeneration=2,
+                          ConfigLastOrigin=ADMIN_RPC)
+        self.watch.nothing()
 
     def test_origins(self):
         self.start(enable=("config",))
