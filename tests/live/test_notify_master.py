@@ -133,7 +133,8 @@ min_interval = {interval}
         self.master.how = Odd.right
         self.drop()
         self.expect("lvaClientsNormal")
-        self.assertIn("refuses a notification: error 257", self.daemon.log_text())
+        harness.wait_for(lambda: "refuses a notification: error 257" in self.daemon.log_text(),
+                         "the warning")
         self.drop()
         self.nothing_more()
 

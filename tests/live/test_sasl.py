@@ -179,7 +179,7 @@ log_outputs = "1:file:{debug}"
         self.assertEqual(harness.virsh(self.daemon.socket, "list"),
                          harness.virsh(libvirtd.socket, "list"))
         wait_for(lambda: self.snmpd.get1("lvaServerClientsCurrent", 2) == 0, "all to be gone")
-        self.assertIn("authentication failure", self.daemon.log_text())
+        wait_for(lambda: "authentication failure" in self.daemon.log_text(), "the warning")
         for secret in "a-wr0ng-one", *USERS.values():
             self.assertNotIn(secret, self.daemon.log_text())
         self.assertEqual(
@@ -294,7 +294,7 @@ log_outputs = "1:file:{debug}"
                                        env=self.credentials("fred@example"))
         self.assertNotEqual(status, 0)
         self.assertIn(FAILED[2], err)
-        self.assertIn("does not allow 'fred@example'", self.daemon.log_text())
+        wait_for(lambda: "does not allow 'fred@example'" in self.daemon.log_text(), "the warning")
         self.assertEqual(
             harness.virsh(self.daemon.socket, "list", env=self.credentials("anna@example"))[0], 0)
 

@@ -318,7 +318,8 @@ esac
                 self.assertNotEqual(status, 0)
                 self.assertRegex(text, f"wrongValue(.|\n)*{self.OTHER}")
                 self.assertEqual(snmpd.get(*ours), before)
-            self.assertIn("configuration 2 is taken back", daemon.log_text())
+            harness.wait_for(lambda: "configuration 2 is taken back" in daemon.log_text(),
+                             "the warning")
             status, text = snmpd.set(change[0])
             self.assertEqual(status, 0, text)
             self.assertEqual(daemon.stop(), 0)

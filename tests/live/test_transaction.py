@@ -77,6 +77,9 @@ class Two(unittest.TestCase):
         self.assertEqual(status, 0, err)
         self.assertEqual(self.session.set_all([
             (oid("lvaServerClientRequestsMax", 2), ber.unsigned(10 + self.turn))]), (0, 0))
+        # the log is written behind the answer: it must not pass for what comes next
+        line = rf"max_client_requests \d+ -> {10 + self.turn}\n"
+        harness.wait_for(lambda: re.search(line, self.daemon.log_text()), line)
         self.assertTrue(self.daemon.process.alive())
 
     # what is done
@@ -132,7 +135,11 @@ class Faults(Two):
             self.assertEqual(pdu[index - 1][0], others[0][0])
         if fault != "fails":
             self.other.restart()
-        after, text = self.state(), self.log_since(log)
+        after, taken_back = self.state(), phase in ("ACTION", "UNDO")
+        says = r"configuration \d+ \(snmp\): " if status == NO_ERROR else \
+            r"configuration \d+ is taken back" if taken_back else ""
+        harness.wait_for(lambda: re.search(says, self.log_since(log)), says)
+        text = self.log_since(log)
         if status == NO_ERROR:
             self.assertEqual({key: after[key] for key in wanted}, wanted)
             self.assertGreater(after[STAMP[0]], before[STAMP[0]])
@@ -142,7 +149,6 @@ class Faults(Two):
         else:
             self.assertEqual(after, before)
             self.assertNotIn("(snmp)", text)
-            taken_back = phase in ("ACTION", "UNDO")
             self.assertEqual(len(re.findall(r"configuration \d+ is taken back", text)),
                              taken_back, text)
         self.agree(after)
@@ -227,8 +233,9 @@ class Irreversible(Two):
             before = self.state()
             self.threads = self.workers()
             # the old output had the message, and what came behind it
-            self.assertRegex(self.log_since(log),
-                             r"is taken back(.|\n)*\(adminRpc\)(.|\n)*\(snmp\)")
+            harness.wait_for(lambda start=log: re.search(
+                r"is taken back(.|\n)*\(adminRpc\)(.|\n)*\(snmp\)", self.log_since(start)),
+                "the lines of all three")
         # and the same with nobody who fails
         self.assertEqual(self.session.set_all(self.binds()), (0, 0))
         self.assertIsNone(self.client.receive())
