@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Between the files of the remote source. The main thread connects, refreshes (remote-refresh.c),
+ * compares (remote-compare.c) and sets (remote-set.c); any thread takes a reference of the newest
+ * snapshot (source-remote.c).
+ */
+#ifndef VADM_AGENT_REMOTE_PRIVATE_H
+#define VADM_AGENT_REMOTE_PRIVATE_H
+
+#include "admin/session.h"
+#include "agent/source-remote.h"
+#include "common/lock.h"
+#include "daemon/events.h"
+#include "daemon/limit.h"
+
+/* In flight at once: one less than max_client_requests of a libvirt daemon, which logs a warning
+ * each time a client reaches it. A daemon without worker pools (virtlogd, virtlockd) takes one. */
+#define VADM_REMOTE_IN_FLIGHT 4u
+/* Nothing older than so many refresh intervals is served. */
+#define VADM_REMOTE_STALE_INTERVALS 3
+
+/* A client as it was first seen; what is learnt later makes a new one. Shared by the snapshots. */
+typedef struct {
+    gint refs;         /* atomic */
+    VadmClientRow row; /* without age */
+    gboolean settled;  /* its identity will not be fetched again */
+} VadmRemoteClient;
+
+typedef struct {
+    VadmServerRow row;  /* row.name is ours */
+    GPtrArray *clients; /* of VadmRemoteClient, in the order of their index */
+} VadmRemoteServer;
+
+/* What one refresh has found: immutable once it is published. */
+typedef struct {
+    gint refs;          /* atomic */
+    gint64 taken;       /* monotonic time when the refresh began, microseconds */
+    gboolean reachable; /* FALSE: the connection is lost */
+    char *version;      /* NULL: not known yet */
+    guint32 generation; /* lvaConfigGeneration, and what belongs to it */
+    gint64 last_change; /* microseconds since the epoch */
+    VadmOrigin last_origin;
+    char *raw_filters; /* as the daemon gave them */
+    char *filters;     /* as lvaLogFilters shows them */
+    guint32 log_level; /* 1..5, by the first filter that matches everything */
+    char *outputs;
+    GPtrArray *servers; /* of VadmRemoteServer, in the order of their index */
+} VadmRemoteSnapshot;
+
+typedef struct _VadmRemoteSource VadmRemoteSource;
+struct _VadmRemoteSource {
+    VadmSource base;
+    char *name, *uri, *path;
+    gint64 interval; /* microseconds */
+    char **log_directories;
+    VadmEvents events;
+    VadmMailbox *inbox; /* of the main thread: how the snmp thread's SETs get there */
+
+    VadmMutex lock;
+    VadmRemoteSnapshot *snapshot; /* under lock; never NULL */
+
+    struct _VadmRemoteLink *link;     /* main thread: remote-link.c */
+    struct _VadmRemoteMemory *memory; /* main thread: what outlives a snapshot: remote-compare.c */
+    struct _VadmRemoteWriter *writer; /* remote-set.c */
+};
+
+/* remote-snapshot.c: any thread. */
+VadmRemoteSnapshot *vadm_remote_snapshot_new(void);
+VadmRemoteSnapshot *vadm_remote_snapshot_ref(VadmRemoteSnapshot *snapshot);
+void vadm_remote_snapshot_unref(VadmRemoteSnapshot *snapshot);
+/** vadm_remote_snapshot_copy: to be altered before it is published; clients are shared. */
+VadmRemoteSnapshot *vadm_remote_snapshot_copy(const VadmRemoteSnapshot *snapshot);
+VadmRemoteServer *vadm_remote_server_new(const char *name);
+VadmRemoteClient *vadm_remote_client_ref(VadmRemoteClient *client);
+void vadm_remote_client_unref(VadmRemoteClient *client);
+/** vadm_remote_find_server, _client: (transfer none) (nullable) */
+VadmRemoteServer *vadm_remote_find_server(const VadmRemoteSnapshot *snapshot, VadmMatch match,
+                                          guint32 index);
+VadmRemoteClient *vadm_remote_find_client(const VadmRemoteServer *server, VadmMatch match,
+                                          guint32 index);
+
+/** vadm_remote_get_snapshot: Returns: (transfer full): the newest. Any thread. */
+VadmRemoteSnapshot *vadm_remote_get_snapshot(VadmRemoteSource *source);
+/** vadm_remote_is_fresh: reachable, and not older than VADM_REMOTE_STALE_INTERVALS. Any thread. */
+gboolean vadm_remote_is_fresh(const VadmRemoteSource *source, const VadmRemoteSnapshot *snapshot,
+                              gint64 now);
+
+/* remote-link.c: main thread, as all below. */
+
+/** vadm_remote_call: as vadm_session_call(), of the admin program; without a connection @done gets
+ * VADM_ERROR_NO_CONNECT, from the main loop. */
+void vadm_remote_call(VadmRemoteSource *source, gint32 procedure, xdrproc_t encode,
+                      gconstpointer args, guint timeout_ms, VadmReplyFn done, gpointer user);
+/** vadm_remote_drop: the state of the daemon is unknown: drops the connection, connects anew and
+ * reads everything again. @why: for the log. */
+void vadm_remote_drop(VadmRemoteSource *source, const char *why);
+
+/**
+ * vadm_remote_read_again: remote-refresh.c
+ * @origin: of a change of the configuration that is found
+ * @done: called once, from the main loop; @fresh: FALSE: it could not be read
+ *
+ * Reads servers, their pools and limits, filters and outputs again (not the clients), and publishes
+ * a snapshot with them. A refresh that is under way begins anew after it.
+ */
+void vadm_remote_read_again(VadmRemoteSource *source, VadmOrigin origin, guint timeout_ms,
+                            void (*done)(gboolean fresh, gpointer user), gpointer user);
+
+/**
+ * vadm_remote_publish: remote-compare.c
+ * @snapshot: (transfer full): new, filled but for generation, last_change, last_origin, the states
+ *     and counters of the limits and clients_high_percent of its servers, which this puts in
+ * @origin: of what has changed in the configuration since the one before
+ *
+ * Compares with the snapshot before, puts it in the place of that one, and tells the events that
+ * the difference means. A change by ourselves (VADM_ORIGIN_SNMP) is told by
+ * vadm_remote_tell_change() when it is settled.
+ */
+void vadm_remote_publish(VadmRemoteSource *source, VadmRemoteSnapshot *snapshot, VadmOrigin origin);
+/** vadm_remote_lost: publishes that the connection is lost. Idempotent. */
+void vadm_remote_lost(VadmRemoteSource *source);
+/** vadm_remote_expect_priority: @server's priority workers were set to @wanted: until as many are
+ * seen (they come and go one by one), another number is no change by others. */
+void vadm_remote_expect_priority(VadmRemoteSource *source, guint32 server, guint32 wanted);
+void vadm_remote_tell_change(VadmRemoteSource *source);
+/** vadm_remote_get_high_percent, _set_: lvaServerClientsHighPercent, the agent's own. Setting it
+ * takes part in the alarm at once. */
+guint32 vadm_remote_get_high_percent(VadmRemoteSource *source, guint32 server);
+void vadm_remote_set_high_percent(VadmRemoteSource *source, guint32 server, guint32 percent);
+
+/* remote-set.c */
+struct _VadmRemoteWriter *vadm_remote_writer_new(VadmRemoteSource *source);
+void vadm_remote_writer_free(struct _VadmRemoteWriter *writer);
+void vadm_remote_prepare(VadmSource *base, const VadmChange *changes, guint n_changes,
+                         VadmOrigin origin, gint64 deadline, VadmDone done, gpointer user);
+void vadm_remote_commit(VadmTxn *txn, VadmDone done, gpointer user);
+void vadm_remote_undo(VadmTxn *txn, VadmDone done, gpointer user);
+void vadm_remote_finish(VadmTxn *txn);
+void vadm_remote_abort(VadmTxn *txn);
+
+/* remote-log.c: filters of a daemon that can neither tell nor set its level: the first one that
+ * matches everything ("N:*") acts as it. Any thread. */
+
+/** vadm_remote_log_show: @raw: as the daemon gave them; @level: (out): 1..4, or 5 without one.
+ * Returns: (transfer full): without those that match everything, and with one star less on each
+ * side of every match, which the daemon adds */
+char *vadm_remote_log_show(const char *raw, guint32 *level);
+/**
+ * vadm_remote_log_compose:
+ * @raw: what the daemon has now, as it gave them
+ * @filters: (nullable): wanted lvaLogFilters; NULL: as they are
+ * @level: wanted lvaLogLevel 1..5; 0: as it is
+ * @error: VADM_ERROR_INVALID_VALUE with libvirt's text; VADM_ERROR_INCONSISTENT: both were given,
+ * and
+ *     @filters has one that matches everything
+ *
+ * Returns: (transfer full) (nullable): what to send to the daemon; equal in effect to @raw when
+ * nothing changes
+ */
+char *vadm_remote_log_compose(const char *raw, const char *filters, guint32 level, GError **error);
+
+/* remote-guard.c */
+/**
+ * vadm_remote_guard_outputs:
+ * @outputs: normalised (vadm_log_normalise_outputs())
+ * @error: VADM_ERROR_DENIED naming the path and what is wrong with it
+ *
+ * The daemon opens the files, and follows symbolic links: a file is allowed only below one of
+ * @directories, of which every component is owned by root and not writable by group or others, and
+ * only where it does not exist yet or is a regular file with one link. Main thread.
+ */
+gboolean vadm_remote_guard_outputs(const char *outputs, const char *const *directories,
+                                   GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmRemoteSnapshot, vadm_remote_snapshot_unref)
+
+#endif
