@@ -118,9 +118,18 @@ vadm_snmp_limit_internal(void)
     netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_RETRIES, 0);
 }
 
-/* When a session ends, net-snmp is within a reading of all its sessions, and vadm_snmp_flush()
+/* When a session ends, net-snmp may be within a reading of all its sessions, and vadm_snmp_flush()
  * reads its internal pipes first. The outer reading then comes to a pipe that is empty by now, and
  * would wait in read() for ever. The socket of the master is non-blocking anyhow. */
+static void
+vadm_snmp_unblock(int n, netsnmp_large_fd_set *fds)
+{
+    for (int fd = 0; fd < n; fd++) {
+        if (NETSNMP_LARGE_FD_ISSET(fd, fds))
+            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    }
+}
+
 static void
 vadm_snmp_unblock_pipes(void)
 {
@@ -131,10 +140,7 @@ vadm_snmp_unblock_pipes(void)
     netsnmp_large_fd_set_init(&fds, FD_SETSIZE);
     NETSNMP_LARGE_FD_ZERO(&fds);
     snmp_select_info2(&n, &fds, &none, &block);
-    for (int fd = 0; fd < n; fd++) {
-        if (NETSNMP_LARGE_FD_ISSET(fd, &fds))
-            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    }
+    vadm_snmp_unblock(n, &fds);
     netsnmp_large_fd_set_cleanup(&fds);
 }
 
@@ -157,18 +163,6 @@ vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_a
     thread->notify_refused = FALSE;
     vadm_handler_session_started(thread->handler);
     return SNMPERR_SUCCESS;
-}
-
-/* Net-snmp may be within a reading of all its sessions, and came to the one that has ended first.
- * When it goes on, it reads an internal pipe that vadm_snmp_flush() has emptied meanwhile: it must
- * not wait there, for ever. The pipes are not the same for the whole life of the thread. */
-static void
-vadm_snmp_unblock(int n, netsnmp_large_fd_set *fds)
-{
-    for (int fd = 0; fd < n; fd++) {
-        if (NETSNMP_LARGE_FD_ISSET(fd, fds))
-            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    }
 }
 
 /* Lets net-snmp pass on, within itself, what the handler has answered. Its session with the
@@ -480,7 +474,6 @@ static void *
 vadm_snmp_thread_main(void *data)
 {
     VadmSnmpThread *thread = data;
-
     const VadmNotifyHooks hooks = {vadm_snmp_send_notification, vadm_snmp_wake, thread};
 
     thread->source->mailbox = vadm_mailbox_ref(thread->mailbox);
