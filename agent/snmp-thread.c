@@ -521,7 +521,7 @@ vadm_snmp_thread_spawn(VadmSnmpThread *thread, GError **error)
 }
 
 VadmSnmpThread *
-vadm_snmp_thread_start(const VadmSnmpConfig *config, VadmSource *source, VadmSettings *settings,
+vadm_snmp_thread_start(const VadmSnmpConfig *config, const VadmSnmpDaemon *daemons, guint n_daemons,
                        GError **error)
 {
     static atomic_bool started;
@@ -546,12 +546,13 @@ vadm_snmp_thread_start(const VadmSnmpConfig *config, VadmSource *source, VadmSet
     vadm_cond_init(&thread->cond);
     thread->master = g_strdup(config->master);
     thread->context = g_strdup(config->context ? config->context : "");
-    thread->name = g_strdup(config->name);
+    thread->name = g_strdup(daemons[0].name);
     thread->retry_interval = MAX(config->retry_interval, 1);
     thread->session_fd = -1;
     thread->mailbox = g_steal_pointer(&mailbox);
-    thread->source = source;
-    thread->handler = vadm_handler_new(source, settings, config->writable);
+    thread->source = daemons[0].source;
+    (void)n_daemons;
+    thread->handler = vadm_handler_new(daemons[0].source, daemons[0].settings, config->writable);
     if (!vadm_snmp_thread_spawn(thread, error)) {
         vadm_handler_free(thread->handler);
         vadm_snmp_thread_free(thread);
