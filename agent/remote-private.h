@@ -180,13 +180,15 @@ char *vadm_remote_log_show(const char *raw, guint32 *level);
 /**
  * vadm_remote_log_compose:
  * @raw: what the daemon has now, as it gave them
- * @filters: (nullable): wanted lvaLogFilters; NULL: as they are
+ * @filters: (nullable): wanted lvaLogFilters; NULL: as they are. If they are those that are shown,
+ *     everything keeps its place; else the level's filter is put behind them, so that all of them
+ *     act, unless they have one that matches everything themselves: that is the level then
  * @level: wanted lvaLogLevel 1..5; 0: as it is
  * @error: VADM_ERROR_INVALID_VALUE with libvirt's text; VADM_ERROR_INCONSISTENT: both were given,
- * and
- *     @filters has one that matches everything
+ *     and @filters has one that matches everything
  *
- * Returns: (transfer full) (nullable): what to send to the daemon; equal in effect to @raw when
+ * Returns: (transfer full) (nullable): what to send to the daemon, "" for none. With NULL and 0
+ * it is what makes the daemon show @raw; another result is equal to that one if and only if
  * nothing changes
  */
 char *vadm_remote_log_compose(const char *raw, const char *filters, guint32 level, GError **error);
@@ -194,12 +196,16 @@ char *vadm_remote_log_compose(const char *raw, const char *filters, guint32 leve
 /* remote-guard.c */
 /**
  * vadm_remote_guard_outputs:
- * @outputs: normalised (vadm_log_normalise_outputs())
- * @error: VADM_ERROR_DENIED naming the path and what is wrong with it
+ * @outputs: as they were given (a relative path would have become an absolute one of ours) and
+ *     found valid by vadm_log_normalise_outputs()
+ * @error: VADM_ERROR_DENIED naming the path and what is wrong with it; VADM_ERROR_SYSTEM: it
+ *     cannot be looked at
  *
  * The daemon opens the files, and follows symbolic links: a file is allowed only below one of
- * @directories, of which every component is owned by root and not writable by group or others, and
- * only where it does not exist yet or is a regular file with one link. Main thread.
+ * @directories, if every directory from the root to the file is owned by root and not writable by
+ * group or others, none is reached by a symbolic link, and the file does not exist yet or is a
+ * regular file of root's with one link. Where we, like the daemon, are not root, our own user may
+ * be the owner as well. Other kinds of outputs open no file. Main thread.
  */
 gboolean vadm_remote_guard_outputs(const char *outputs, const char *const *directories,
                                    GError **error);
