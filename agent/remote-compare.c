@@ -286,8 +286,7 @@ void
 vadm_remote_publish(VadmRemoteSource *source, VadmRemoteSnapshot *snapshot, VadmOrigin origin)
 {
     VadmRemoteMemory *memory = source->memory;
-    g_autoptr(GPtrArray) differences =
-        g_ptr_array_new_with_free_func(vadm_remote_difference_free);
+    g_autoptr(GPtrArray) differences = g_ptr_array_new_with_free_func(vadm_remote_difference_free);
     gboolean changed;
 
     /* What is another after a reconnect was so when the daemon started, as far as we know. */

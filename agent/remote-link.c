@@ -43,8 +43,8 @@ static void vadm_remote_connect_later(struct _VadmRemoteLink *link, guint delay_
 static void
 vadm_remote_fail_calls(struct _VadmRemoteLink *link)
 {
-    g_autoptr(GError) error = g_error_new(VADM_ERROR, VADM_ERROR_NO_CONNECT,
-                                          "No connection to %s", link->source->uri);
+    g_autoptr(GError) error =
+        g_error_new(VADM_ERROR, VADM_ERROR_NO_CONNECT, "No connection to %s", link->source->uri);
     GList *node;
 
     while ((node = g_queue_pop_head_link(&link->failed))) {
@@ -70,8 +70,8 @@ vadm_remote_fail_later(struct _VadmRemoteLink *link, VadmRemoteCall *call)
 {
     g_queue_push_tail_link(&link->failed, &call->node);
     if (link->failed_idle == 0)
-        link->failed_idle = g_idle_add_full(G_PRIORITY_DEFAULT, vadm_remote_on_failed_idle, link,
-                                            NULL);
+        link->failed_idle =
+            g_idle_add_full(G_PRIORITY_DEFAULT, vadm_remote_on_failed_idle, link, NULL);
 }
 
 static void
@@ -268,8 +268,7 @@ vadm_remote_watch(struct _VadmRemoteLink *link)
 
     if (link->stale_timer != 0)
         g_source_remove(link->stale_timer);
-    link->stale_timer =
-        g_timeout_add((guint)MIN(left, G_MAXINT), vadm_remote_on_stale, link);
+    link->stale_timer = g_timeout_add((guint)MIN(left, G_MAXINT), vadm_remote_on_stale, link);
 }
 
 void

@@ -151,10 +151,9 @@ vadm_remote_memory_meet(VadmRemoteMemory *memory, const GPtrArray *names)
             memory->strange = TRUE;
             return;
         }
-        g_ptr_array_add(
-            memory->servers,
-            vadm_remote_known_new(name, vadm_remote_take_index(memory, name, main_name),
-                                  memory->high_percent));
+        g_ptr_array_add(memory->servers,
+                        vadm_remote_known_new(name, vadm_remote_take_index(memory, name, main_name),
+                                              memory->high_percent));
     }
 }
 

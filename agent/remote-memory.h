@@ -28,10 +28,10 @@ typedef struct {
     guint32 high_percent;
     VadmLimit clients_limit, unauth_limit;
     guint32 settings[VADM_REMOTE_SETTING_LAST];
-    guint seen;        /* bit n: settings[n] was */
-    guint32 priority;  /* wanted number of priority workers, until @expected */
-    gint64 expected;   /* monotonic time until when another number is no change; 0: none wanted */
-    gboolean listed;   /* @clients are those of this connection */
+    guint seen;         /* bit n: settings[n] was */
+    guint32 priority;   /* wanted number of priority workers, until @expected */
+    gint64 expected;    /* monotonic time until when another number is no change; 0: none wanted */
+    gboolean listed;    /* @clients are those of this connection */
     GPtrArray *clients; /* of VadmRemoteClient, as listed last */
     GHashTable *by_id;  /* the same: id -> VadmRemoteClient */
     guint complaints;   /* bits of calls whose refusal has been logged */
@@ -42,8 +42,8 @@ typedef struct _VadmRemoteMemory {
     guint32 high_percent;
     GPtrArray *servers; /* of VadmRemoteKnown */
     guint32 next_index;
-    gboolean main_taken; /* index 2 */
-    gboolean strange;    /* that there are too many servers, or unfit names, has been logged */
+    gboolean main_taken;     /* index 2 */
+    gboolean strange;        /* that there are too many servers, or unfit names, has been logged */
     char *filters, *outputs; /* as seen last; NULL: never */
     VadmReachability told;   /* 0: nothing yet */
     gboolean anew;           /* no full snapshot was published over this connection yet */

@@ -110,9 +110,9 @@ vadm_remote_read_version(const VadmRemoteStep *step, const VadmMessage *reply)
     if (vadm_remote_step_decode(step, reply, (xdrproc_t)xdr_vadm_admin_connect_get_lib_version_ret,
                                 &ret)) {
         version = ret.lib_version;
-        step->pass->snapshot->version = g_strdup_printf(
-            "%" G_GUINT64_FORMAT ".%u.%u", version / 1000000, (guint)(version / 1000 % 1000),
-            (guint)(version % 1000));
+        step->pass->snapshot->version =
+            g_strdup_printf("%" G_GUINT64_FORMAT ".%u.%u", version / 1000000,
+                            (guint)(version / 1000 % 1000), (guint)(version % 1000));
     }
     xdr_free((xdrproc_t)xdr_vadm_admin_connect_get_lib_version_ret, (char *)&ret);
 }
@@ -209,9 +209,8 @@ vadm_remote_read_threadpool(const VadmRemoteStep *step, const VadmMessage *reply
     vadm_admin_server_get_threadpool_parameters_ret ret = {0};
     VadmServerRow *row = &step->server->row;
 
-    if (vadm_remote_step_decode(step, reply,
-                                (xdrproc_t)xdr_vadm_admin_server_get_threadpool_parameters_ret,
-                                &ret))
+    if (vadm_remote_step_decode(
+            step, reply, (xdrproc_t)xdr_vadm_admin_server_get_threadpool_parameters_ret, &ret))
         vadm_remote_parse_threadpool(ret.params.params_val, ret.params.params_len, row);
     xdr_free((xdrproc_t)xdr_vadm_admin_server_get_threadpool_parameters_ret, (char *)&ret);
     if (strcmp(row->name, "admin") == 0 &&
@@ -237,8 +236,8 @@ vadm_remote_read_filters(const VadmRemoteStep *step, const VadmMessage *reply)
     VadmRemoteSnapshot *snapshot = step->pass->snapshot;
     vadm_admin_connect_get_logging_filters_ret ret = {0};
 
-    if (vadm_remote_step_decode(
-            step, reply, (xdrproc_t)xdr_vadm_admin_connect_get_logging_filters_ret, &ret)) {
+    if (vadm_remote_step_decode(step, reply,
+                                (xdrproc_t)xdr_vadm_admin_connect_get_logging_filters_ret, &ret)) {
         const char *filters = ret.filters ? *ret.filters : "";
 
         if (vadm_remote_text_is_fit(filters)) {
@@ -256,8 +255,8 @@ vadm_remote_read_outputs(const VadmRemoteStep *step, const VadmMessage *reply)
 {
     vadm_admin_connect_get_logging_outputs_ret ret = {0};
 
-    if (vadm_remote_step_decode(
-            step, reply, (xdrproc_t)xdr_vadm_admin_connect_get_logging_outputs_ret, &ret)) {
+    if (vadm_remote_step_decode(step, reply,
+                                (xdrproc_t)xdr_vadm_admin_connect_get_logging_outputs_ret, &ret)) {
         if (vadm_remote_text_is_fit(ret.outputs))
             step->pass->snapshot->outputs = g_strdup(ret.outputs);
         else
@@ -374,7 +373,7 @@ vadm_remote_read_clients(const VadmRemoteStep *step, const VadmMessage *reply)
 /* How long after the connect the read-only flag and the SASL name may still be about to come,
  * seconds: all but the slowest are through with it; one second more since the daemon tells whole
  * ones. */
-#define VADM_REMOTE_YOUNG   (2 + 1)
+#define VADM_REMOTE_YOUNG        (2 + 1)
 #define VADM_REMOTE_UNAUTH_YOUNG 60
 
 /* Whether what was told of @client will not change any more. */
@@ -382,9 +381,9 @@ static gboolean
 vadm_remote_is_settled(const VadmRemoteServer *server, const VadmRemoteClient *client)
 {
     gint64 age = g_get_real_time() - client->row.connected_since;
-    gboolean unauth =
-        (server->row.unknown & VADM_SERVER_UNKNOWN(VADM_FIELD_SERVER_CLIENTS_UNAUTH_CURRENT)) != 0 ||
-        server->row.clients_unauth_current > 0;
+    gboolean unauth = (server->row.unknown &
+                       VADM_SERVER_UNKNOWN(VADM_FIELD_SERVER_CLIENTS_UNAUTH_CURRENT)) != 0 ||
+                      server->row.clients_unauth_current > 0;
 
     if (client->row.connected_since == 0) /* unknown: once more must do */
         return client->tries > 1;

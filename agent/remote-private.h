@@ -46,8 +46,9 @@ typedef struct {
     VadmOrigin last_origin;
     char *raw_filters; /* as the daemon gave them */
     char *filters;     /* as lvaLogFilters shows them */
-    guint32 log_level; /* 1..5, by the first filter that matches everything; 0 without raw_filters */
-    char *outputs;     /* the texts are NULL where they could not be read */
+    guint32
+        log_level; /* 1..5, by the first filter that matches everything; 0 without raw_filters */
+    char *outputs; /* the texts are NULL where they could not be read */
     GPtrArray *servers; /* of VadmRemoteServer, in the order of their index */
 } VadmRemoteSnapshot;
 

@@ -16,12 +16,12 @@ typedef struct {
 
 struct _VadmRemoteReader {
     VadmRemoteSource *source;
-    gboolean started;      /* there is a connection */
-    char *version;         /* of this connection; NULL: not asked yet, or refused */
-    VadmRemotePass *pass;  /* under way */
+    gboolean started;       /* there is a connection */
+    char *version;          /* of this connection; NULL: not asked yet, or refused */
+    VadmRemotePass *pass;   /* under way */
     VadmRemoteAgain *again; /* whom it is for; NULL: it is a refresh */
-    GQueue waiting;        /* of VadmRemoteAgain */
-    GQueue failed;         /* of VadmRemoteAgain, to be told so from the main loop */
+    GQueue waiting;         /* of VadmRemoteAgain */
+    GQueue failed;          /* of VadmRemoteAgain, to be told so from the main loop */
     guint failed_idle;
     guint timer;  /* of the next refresh */
     gint64 begun; /* monotonic time of the last one */
@@ -169,8 +169,7 @@ vadm_remote_reader_next(struct _VadmRemoteReader *reader)
         return;
     }
     g_clear_handle_id(&reader->timer, g_source_remove);
-    reader->timer =
-        g_timeout_add((guint)((left + 999) / 1000), vadm_remote_on_timer, reader);
+    reader->timer = g_timeout_add((guint)((left + 999) / 1000), vadm_remote_on_timer, reader);
 }
 
 void
