@@ -160,6 +160,9 @@ char *vadm_remote_log_show(const char *raw, guint32 *level);
  * nothing changes
  */
 char *vadm_remote_log_compose(const char *raw, const char *filters, guint32 level, GError **error);
+/** vadm_remote_log_predict: Returns: (transfer full): what the daemon will show when @sent, which
+ * vadm_remote_log_compose() has made, is set */
+char *vadm_remote_log_predict(const char *sent);
 
 /* remote-guard.c */
 /**
