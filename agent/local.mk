@@ -20,10 +20,17 @@ libvadm_agent_la_SOURCES = \
 libvadm_agent_la_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
 libvadm_agent_la_LIBADD = libvadm-common.la $(NETSNMP_LIBS)
 
-sbin_PROGRAMS += virtadmd
-virtadmd_SOURCES = agent/virtadmd.c agent/descriptors.c agent/descriptors.h \
-	agent/log-options.c agent/log-options.h \
+# Beside it the same subagent for daemons that are not ours.
+sbin_PROGRAMS += virtadmd virtadm-agent
+PROGRAM_SOURCES = agent/log-options.c agent/log-options.h agent/startup.c agent/startup.h
+virtadmd_SOURCES = agent/virtadmd.c agent/descriptors.c agent/descriptors.h $(PROGRAM_SOURCES) \
 	agent/source-local.c agent/source-local.h agent/source-local-private.h agent/source-local-set.c
 virtadmd_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SYSTEMD_CFLAGS)
 virtadmd_LDADD = libvadm-agent.la libvadm-admin.la libvadm-daemon.la libvadm-rpc.la \
 	libvadm-common.la $(GLIB_LIBS) $(SYSTEMD_LIBS)
+
+virtadm_agent_SOURCES = agent/virtadm-agent.c agent/capabilities.c agent/capabilities.h \
+	agent/discover.c agent/discover.h $(PROGRAM_SOURCES)
+virtadm_agent_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SYSTEMD_CFLAGS) $(CAPNG_CFLAGS)
+virtadm_agent_LDADD = libvadm-agent.la libvadm-client.la libvadm-daemon.la libvadm-rpc.la \
+	libvadm-common.la $(GLIB_LIBS) $(SYSTEMD_LIBS) $(CAPNG_LIBS)

@@ -14,6 +14,9 @@
 /* Octets. Nobody's configuration is larger; what is, is not one. */
 #define VADM_CONFIG_FILE_MAX (1024u * 1024)
 
+/* How many sources there can be: VADM_SNMP_DAEMONS_MAX of the agent. */
+#define VADM_SOURCES_MAX 64
+
 /* sun_path without its NUL. */
 #define VADM_SOCKET_PATH_MAX 107u
 

@@ -74,6 +74,10 @@ vadm_config_add_source(const VadmConfigLoad *load, const char *group, GError **e
                                 "the name of a source is an SNMP context: it has 1 to 32 octets, "
                                 "and no blank at its ends",
                                 error);
+    if (load->config->sources->len == VADM_SOURCES_MAX)
+        return vadm_config_fail(load, group, NULL, NULL,
+                                "there can be " G_STRINGIFY(VADM_SOURCES_MAX) " sources at most",
+                                error);
     source = vadm_source_config_new(name);
     for (const VadmConfigKey *key = vadm_config_keys(); key->name; key++) {
         if (key->group == VADM_GROUP_SOURCE &&
