@@ -77,7 +77,7 @@ candidate_decode(Candidate *candidate, const VadmMessage *reply, const GError *e
 
     if (error)
         candidate_done(candidate, g_strdup(error->message));
-    else if (reply->header.status == VADM_RPC_STATUS_ERROR)
+    else if (reply->header.status == VADM_RPC_ERROR)
         candidate_done(candidate, vadm_message_get_error(reply, NULL, NULL));
     else if (vadm_message_decode(reply, xdr, ret, &fault))
         return TRUE;
