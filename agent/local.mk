@@ -4,6 +4,7 @@
 noinst_LTLIBRARIES += libvadm-agent.la
 libvadm_agent_la_SOURCES = \
 	agent/netsnmp.h \
+	agent/contexts.c agent/contexts.h \
 	agent/delegation.c agent/delegation.h \
 	agent/handler.c agent/handler.h \
 	agent/mib.c agent/mib.h agent/mib-private.h agent/mib-values.c \
@@ -13,7 +14,9 @@ libvadm_agent_la_SOURCES = \
 	agent/notify-pdu.c agent/notify-pdu.h agent/notify-queue.c agent/notify-queue.h \
 	agent/set.c agent/set.h agent/set-call.c agent/set-call.h \
 	agent/set-check.c agent/set-check.h \
+	agent/registrations.c agent/registrations.h \
 	agent/settings.c agent/settings.h \
+	agent/snmp-library.c agent/snmp-library.h \
 	agent/snmp-thread.c agent/snmp-thread.h \
 	agent/transport.c agent/transport.h \
 	agent/views.c agent/views.h
