@@ -32,8 +32,25 @@ virtadmd_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SYSTEMD_CFLAGS)
 virtadmd_LDADD = libvadm-agent.la libvadm-admin.la libvadm-daemon.la libvadm-rpc.la \
 	libvadm-common.la $(GLIB_LIBS) $(SYSTEMD_LIBS)
 
+# A daemon that is administered over its admin socket, as a source.
+noinst_LTLIBRARIES += libvadm-remote.la
+libvadm_remote_la_SOURCES = \
+	agent/remote-compare.c \
+	agent/remote-guard.c \
+	agent/remote-identity.c agent/remote-identity.h \
+	agent/remote-link.c \
+	agent/remote-log.c \
+	agent/remote-memory.c agent/remote-memory.h \
+	agent/remote-pass.c agent/remote-pass.h \
+	agent/remote-private.h \
+	agent/remote-refresh.c \
+	agent/remote-snapshot.c \
+	agent/source-remote.c agent/source-remote.h
+libvadm_remote_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS)
+libvadm_remote_la_LIBADD = libvadm-client.la libvadm-daemon.la libvadm-common.la
+
 virtadm_agent_SOURCES = agent/virtadm-agent.c agent/capabilities.c agent/capabilities.h \
 	agent/discover.c agent/discover.h $(PROGRAM_SOURCES)
 virtadm_agent_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SYSTEMD_CFLAGS) $(CAPNG_CFLAGS)
-virtadm_agent_LDADD = libvadm-agent.la libvadm-client.la libvadm-daemon.la libvadm-rpc.la \
-	libvadm-common.la $(GLIB_LIBS) $(SYSTEMD_LIBS) $(CAPNG_LIBS)
+virtadm_agent_LDADD = libvadm-agent.la libvadm-remote.la libvadm-client.la libvadm-daemon.la \
+	libvadm-rpc.la libvadm-common.la $(GLIB_LIBS) $(SYSTEMD_LIBS) $(CAPNG_LIBS)
