@@ -56,6 +56,13 @@ vadm_get_identity_port(const VadmColumn *column, const VadmRow *row, VadmDatum *
     return identity && vadm_datum_set_number(out, identity->address.port);
 }
 
+/* 0: one that has no number in the MIB. */
+static gboolean
+vadm_get_transport(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+{
+    return ((const VadmClientRow *)row->row)->transport > 0 && vadm_get_enum(column, row, out);
+}
+
 static gboolean
 vadm_get_read_only(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
 {
@@ -116,7 +123,7 @@ vadm_mib_find_client(VadmView *view, VadmMatch match, VadmRow *row)
 /* In the order of the arcs. */
 static const VadmColumn vadm_mib_client_columns[] = {
     VADM_COLUMN(lvaClientId, COUNTER64, CLIENT_ID, vadm_get_u64, VadmClientRow, id),
-    VADM_COLUMN(lvaClientTransport, INTEGER, CLIENT_TRANSPORT, vadm_get_enum, VadmClientRow,
+    VADM_COLUMN(lvaClientTransport, INTEGER, CLIENT_TRANSPORT, vadm_get_transport, VadmClientRow,
                 transport),
     VADM_COLUMN(lvaClientConnectedSince, OCTET_STR, CLIENT_CONNECTED_SINCE, vadm_get_time,
                 VadmClientRow, connected_since),

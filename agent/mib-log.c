@@ -7,6 +7,8 @@
 static gboolean
 vadm_mib_find_log(VadmView *view, VadmMatch match, VadmRow *row)
 {
+    if (!vadm_mib_is_reachable(row))
+        return FALSE;
     row->row = view->source->class->config(view);
     return row->row && vadm_mib_match_scalar(match, row);
 }
