@@ -7,7 +7,6 @@
  */
 #include <string.h>
 
-#include "admin/params.h"
 #include "agent/remote-set.h"
 #include "rpc/admin.h"
 #include "rpc/rpc-error.h"
@@ -48,12 +47,14 @@ remote_run_new(VadmRemoteSource *source, VadmRemotePlan *plan, gint64 deadline,
     run->deadline = deadline;
     run->done = done;
     run->user = user;
+    vadm_remote_reader_hold(source);
     return run;
 }
 
 static void
 remote_run_end(RemoteRun *run)
 {
+    vadm_remote_reader_release(run->source);
     run->done(run->error, run->tag, run->user);
     g_clear_error(&run->error);
     vadm_remote_plan_unref(run->plan);
@@ -122,15 +123,15 @@ remote_call_numbers(RemoteRun *run, const VadmRemoteStep *step, VadmReplyFn done
     for (guint i = 0; i < step->n_numbers; i++) {
         const VadmRemoteNumber *number = &step->numbers[i];
 
-        vadm_params_add_uint(params, &count, number->key->param,
-                             run->backwards ? number->before : number->wanted);
+        params[count].field = (char *)number->key->param;
+        params[count].value.type = VADM_TYPED_PARAM_UINT;
+        params[count++].value.vadm_typed_param_value_u.ui =
+            run->backwards ? number->before : number->wanted;
     }
     if (step->kind == VADM_REMOTE_STEP_POOL)
         remote_call_pool(run, step, params, count, done);
     else
         remote_call_limits(run, step, params, count, done);
-    for (guint i = 0; i < count; i++)
-        xdr_free((xdrproc_t)xdr_vadm_typed_param, (char *)&params[i]);
 }
 
 static void

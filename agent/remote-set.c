@@ -283,8 +283,10 @@ remote_undo_on_reverted(const GError *error, guint tag, gpointer user)
     }
     job->txn->committed = FALSE;
     changes = vadm_remote_plan_describe(job->txn->plan);
-    if (*changes)
+    if (*changes) { /* lvaConfigGeneration has counted both ways */
         VADM_WARN("%s: undone: %s", job->source->name, changes);
+        vadm_remote_tell_change(job->source);
+    }
     remote_job_return(job);
 }
 
@@ -363,11 +365,12 @@ remote_finish_job(gpointer data)
     g_autofree char *changes = vadm_remote_plan_describe(txn->plan);
 
     if (txn->committed) {
-        if (*changes)
+        if (*changes) {
             VADM_WARN("%s: configuration %u (snmp): %s", source->name, snapshot->generation,
                       changes);
+            vadm_remote_tell_change(source);
+        }
         vadm_remote_plan_disconnect(source, txn->plan);
-        vadm_remote_tell_change(source);
     }
     remote_txn_free(txn);
 }
