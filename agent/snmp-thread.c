@@ -118,9 +118,18 @@ vadm_snmp_limit_internal(void)
     netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_RETRIES, 0);
 }
 
-/* When a session ends, net-snmp is within a reading of all its sessions, and vadm_snmp_flush()
+/* When a session ends, net-snmp may be within a reading of all its sessions, and vadm_snmp_flush()
  * reads its internal pipes first. The outer reading then comes to a pipe that is empty by now, and
  * would wait in read() for ever. The socket of the master is non-blocking anyhow. */
+static void
+vadm_snmp_unblock(int n, netsnmp_large_fd_set *fds)
+{
+    for (int fd = 0; fd < n; fd++) {
+        if (NETSNMP_LARGE_FD_ISSET(fd, fds))
+            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    }
+}
+
 static void
 vadm_snmp_unblock_pipes(void)
 {
@@ -131,10 +140,7 @@ vadm_snmp_unblock_pipes(void)
     netsnmp_large_fd_set_init(&fds, FD_SETSIZE);
     NETSNMP_LARGE_FD_ZERO(&fds);
     snmp_select_info2(&n, &fds, &none, &block);
-    for (int fd = 0; fd < n; fd++) {
-        if (NETSNMP_LARGE_FD_ISSET(fd, &fds))
-            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    }
+    vadm_snmp_unblock(n, &fds);
     netsnmp_large_fd_set_cleanup(&fds);
 }
 
@@ -157,18 +163,6 @@ vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_a
     thread->notify_refused = FALSE;
     vadm_handler_session_started(thread->handler);
     return SNMPERR_SUCCESS;
-}
-
-/* Net-snmp may be within a reading of all its sessions, and came to the one that has ended first.
- * When it goes on, it reads an internal pipe that vadm_snmp_flush() has emptied meanwhile: it must
- * not wait there, for ever. The pipes are not the same for the whole life of the thread. */
-static void
-vadm_snmp_unblock(int n, netsnmp_large_fd_set *fds)
-{
-    for (int fd = 0; fd < n; fd++) {
-        if (NETSNMP_LARGE_FD_ISSET(fd, fds))
-            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    }
 }
 
 /* Lets net-snmp pass on, within itself, what the handler has answered. Its session with the
@@ -480,7 +474,6 @@ static void *
 vadm_snmp_thread_main(void *data)
 {
     VadmSnmpThread *thread = data;
-
     const VadmNotifyHooks hooks = {vadm_snmp_send_notification, vadm_snmp_wake, thread};
 
     thread->source->mailbox = vadm_mailbox_ref(thread->mailbox);
@@ -528,7 +521,7 @@ vadm_snmp_thread_spawn(VadmSnmpThread *thread, GError **error)
 }
 
 VadmSnmpThread *
-vadm_snmp_thread_start(const VadmSnmpConfig *config, VadmSource *source, VadmSettings *settings,
+vadm_snmp_thread_start(const VadmSnmpConfig *config, const VadmSnmpDaemon *daemons, guint n_daemons,
                        GError **error)
 {
     static atomic_bool started;
@@ -553,12 +546,13 @@ vadm_snmp_thread_start(const VadmSnmpConfig *config, VadmSource *source, VadmSet
     vadm_cond_init(&thread->cond);
     thread->master = g_strdup(config->master);
     thread->context = g_strdup(config->context ? config->context : "");
-    thread->name = g_strdup(config->name);
+    thread->name = g_strdup(daemons[0].name);
     thread->retry_interval = MAX(config->retry_interval, 1);
     thread->session_fd = -1;
     thread->mailbox = g_steal_pointer(&mailbox);
-    thread->source = source;
-    thread->handler = vadm_handler_new(source, settings, config->writable);
+    thread->source = daemons[0].source;
+    (void)n_daemons;
+    thread->handler = vadm_handler_new(daemons[0].source, daemons[0].settings, config->writable);
     if (!vadm_snmp_thread_spawn(thread, error)) {
         vadm_handler_free(thread->handler);
         vadm_snmp_thread_free(thread);

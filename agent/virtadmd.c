@@ -138,16 +138,17 @@ program_start_snmp(Program *program, const VadmConfig *config, GError **error)
     VadmSnmpConfig snmp = {
         .master = config->snmp_master,
         .context = config->snmp_context,
-        .name = config->name,
         .writable = config->snmp_writable,
         .retry_interval = config->snmp_retry_interval,
     };
+    VadmSnmpDaemon daemon = {.name = config->name};
 
     if (!config->snmp_enabled)
         return TRUE;
-    program->source = vadm_source_local_new(program->daemon);
-    program->settings = vadm_settings_new(config->notify_enable, config->notify_min_interval);
-    program->snmp = vadm_snmp_thread_start(&snmp, program->source, program->settings, error);
+    program->source = daemon.source = vadm_source_local_new(program->daemon);
+    program->settings = daemon.settings =
+        vadm_settings_new(config->notify_enable, config->notify_min_interval);
+    program->snmp = vadm_snmp_thread_start(&snmp, &daemon, 1, error);
     return program->snmp != NULL;
 }
 

@@ -7,3 +7,13 @@ libvadm_admin_la_SOURCES = \
 	lib/admin/params.c lib/admin/params.h
 libvadm_admin_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS)
 libvadm_admin_la_LIBADD = libvadm-daemon.la libvadm-rpc.la libvadm-common.la
+
+# The client's side: no daemon in it.
+noinst_LTLIBRARIES += libvadm-client.la
+libvadm_client_la_SOURCES = \
+	lib/admin/session.c lib/admin/session.h lib/admin/session-private.h \
+	lib/admin/session-calls.c \
+	lib/admin/client-conf.c lib/admin/client-conf.h \
+	lib/admin/uri.c lib/admin/uri.h lib/admin/uri-private.h
+libvadm_client_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS)
+libvadm_client_la_LIBADD = libvadm-rpc.la libvadm-common.la

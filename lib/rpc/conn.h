@@ -14,7 +14,8 @@
 typedef struct _VadmConn VadmConn;
 
 typedef enum {
-    VADM_CONN_END_EOF,   /* the peer closed, or reset, the connection */
+    VADM_CONN_END_EOF,   /* the peer closed, or reset, the connection: G_IO_ERROR_CLOSED after an
+                          * end of file, else G_IO_ERROR_CONNECTION_CLOSED or G_TLS_ERROR_EOF */
     VADM_CONN_END_ERROR, /* reading or writing failed */
     VADM_CONN_END_FRAME  /* a length word out of range */
 } VadmConnEnd;

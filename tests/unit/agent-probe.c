@@ -110,6 +110,7 @@ main(int argc, char **argv)
     VadmSettings *settings = vadm_settings_new(0x3e7, 5);
     VadmLog *log = vadm_log_new("agent-probe", "0");
     VadmSnmpConfig config = {.writable = TRUE};
+    VadmSnmpDaemon daemon = {&fake->base, settings, fake->daemon.name};
     g_autoptr(GError) error = NULL;
     VadmSnmpThread *thread;
     gint64 asked, took;
@@ -129,9 +130,8 @@ main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     config.master = argv[1];
     config.retry_interval = (guint)strtoul(argv[2], NULL, 10);
-    config.name = fake->daemon.name;
     config.context = argc > 3 ? argv[3] : NULL;
-    thread = vadm_snmp_thread_start(&config, &fake->base, settings, &error);
+    thread = vadm_snmp_thread_start(&config, &daemon, 1, &error);
     if (!thread) {
         fprintf(stderr, "%s\n", error->message);
         return EXIT_FAILURE;
