@@ -12,7 +12,7 @@ libvadm_admin_la_LIBADD = libvadm-daemon.la libvadm-rpc.la libvadm-common.la
 noinst_LTLIBRARIES += libvadm-client.la
 libvadm_client_la_SOURCES = \
 	lib/admin/session.c lib/admin/session.h lib/admin/session-private.h \
-	lib/admin/session-calls.c \
+	lib/admin/session-calls.c lib/admin/session-calls.h lib/admin/session-connect.c \
 	lib/admin/client-conf.c lib/admin/client-conf.h \
 	lib/admin/uri.c lib/admin/uri.h lib/admin/uri-private.h
 libvadm_client_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS)
