@@ -35,12 +35,13 @@ struct _VadmHandler {
 static const oid vadm_root[] = {LVA_ROOT};
 
 VadmHandler *
-vadm_handler_new(VadmSource *source, VadmSettings *settings, gboolean writable)
+vadm_handler_new(VadmSource *source, VadmSettings *settings, const VadmContexts *contexts,
+                 gboolean writable)
 {
     VadmHandler *handler = g_new0(VadmHandler, 1);
 
-    handler->mib = vadm_mib_new(source, settings, TRUE, writable);
-    handler->named = vadm_mib_new(source, settings, FALSE, writable);
+    handler->mib = vadm_mib_new(source, settings, contexts, writable);
+    handler->named = vadm_mib_new(source, settings, NULL, writable);
     handler->views = vadm_views_new(source);
     handler->set = vadm_set_new(handler->mib);
     handler->session = 1;
@@ -424,7 +425,7 @@ vadm_handler_request(netsnmp_mib_handler *node, netsnmp_handler_registration *re
     return SNMP_ERR_NOERROR;
 }
 
-gboolean
+netsnmp_handler_registration *
 vadm_handler_register(VadmHandler *handler, const char *context)
 {
     netsnmp_mib_handler *node;
@@ -432,15 +433,15 @@ vadm_handler_register(VadmHandler *handler, const char *context)
 
     node = netsnmp_create_handler("virtadm", vadm_handler_request);
     if (!node)
-        return FALSE;
+        return NULL;
     node->myvoid = handler;
     registration = netsnmp_handler_registration_create("virtadm", node, vadm_root,
                                                        G_N_ELEMENTS(vadm_root), HANDLER_CAN_RWRITE);
     if (!registration) {
         netsnmp_handler_free(node);
-        return FALSE;
+        return NULL;
     }
     if (*context)
         registration->contextName = strdup(context);
-    return netsnmp_register_handler(registration) == MIB_REGISTERED_OK;
+    return netsnmp_register_handler(registration) == MIB_REGISTERED_OK ? registration : NULL;
 }

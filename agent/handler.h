@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Between net-snmp and the MIB: the one handler of the one registration, which gets all varbinds
- * of a PDU in one call per phase. It translates OIDs, values and error statuses, and decides
- * nothing. Calls net-snmp. All functions: snmp thread.
+ * Between net-snmp and the MIB of a daemon: the handler of its registrations, one for each context
+ * that it is served in, which gets all varbinds of a PDU in one call per phase. It translates OIDs,
+ * values and error statuses, and decides nothing. Calls net-snmp. All functions: snmp thread.
  */
 #ifndef VADM_AGENT_HANDLER_H
 #define VADM_AGENT_HANDLER_H
@@ -12,9 +12,11 @@
 
 typedef struct _VadmHandler VadmHandler;
 
-/** vadm_handler_new: @source, @settings: (transfer none); the rest as in vadm_mib_new(). */
-VadmHandler *vadm_handler_new(VadmSource *source, VadmSettings *settings, gboolean writable);
-/** vadm_handler_get_mib: of the default context. (transfer none) */
+/** vadm_handler_new: of one daemon. @source, @settings: (transfer none); @contexts: (transfer none)
+ * (nullable): what lvaContextTable lists in the default context; the rest as in vadm_mib_new(). */
+VadmHandler *vadm_handler_new(VadmSource *source, VadmSettings *settings,
+                              const VadmContexts *contexts, gboolean writable);
+/** vadm_handler_get_mib: (transfer none) */
 VadmMib *vadm_handler_get_mib(VadmHandler *handler);
 /** vadm_handler_answer: gives @varbind the type and the value of @datum, which is copied. */
 void vadm_handler_answer(netsnmp_variable_list *varbind, const VadmDatum *datum);
@@ -27,9 +29,9 @@ void vadm_handler_free(VadmHandler *handler);
  * @context: "" for the default one, the only one in which there is lvaContextTable
  *
  * Registers the root of the MIB with net-snmp, after init_agent(); once for each context.
- * Returns: FALSE: net-snmp refused
+ * Returns: (transfer none) (nullable): the registration, which is net-snmp's; NULL: it refused
  */
-gboolean vadm_handler_register(VadmHandler *handler, const char *context);
+netsnmp_handler_registration *vadm_handler_register(VadmHandler *handler, const char *context);
 
 /** vadm_handler_request: a Netsnmp_Node_Handler; @node->myvoid is the VadmHandler. */
 int vadm_handler_request(netsnmp_mib_handler *node, netsnmp_handler_registration *registration,

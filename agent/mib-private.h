@@ -11,7 +11,7 @@
 
 #define VADM_SNMP_STRING_MAX      255u  /* SnmpAdminString */
 #define VADM_SNMP_LONG_STRING_MAX 4096u /* LvaLongString */
-#define VADM_SNMP_NAME_MAX        32u   /* lvaDaemonName, lvaContextName */
+#define VADM_SNMP_NAME_MAX        32u   /* lvaDaemonName */
 
 #define VADM_RANGE(from, to)                                                                       \
     {                                                                                              \

@@ -1,53 +1,76 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* lvaContextTable: the daemons that the agent serves, and lvaTables: how many rows each table
  * has. */
-#include <string.h>
-
+#include "agent/contexts.h"
 #include "agent/mib-private.h"
 
-/* The index of a string that is not IMPLIED: its length, then its octets (RFC 2578 section 7.7).
- * FALSE: the table is not here, there is no name, or it is longer than an index can be. */
-static gboolean
-vadm_context_index(const VadmRow *row, VadmMibOid *index)
-{
-    const char *name = row->daemon->name;
-    gsize length = name ? strlen(name) : 0;
-
-    if (!vadm_mib_has_contexts(row->mib) || length < 1 || length > VADM_SNMP_NAME_MAX)
-        return FALSE;
-    index->arcs[0] = (guint32)length;
-    for (gsize i = 0; i < length; i++)
-        index->arcs[i + 1] = (guint8)name[i];
-    index->length = (guint)length + 1;
-    return TRUE;
-}
-
-static int
-vadm_index_compare(const VadmMibOid *a, const VadmMibOid *b)
-{
-    for (guint i = 0; i < MIN(a->length, b->length); i++) {
-        if (a->arcs[i] != b->arcs[i])
-            return a->arcs[i] < b->arcs[i] ? -1 : 1;
-    }
-    return (a->length > b->length) - (a->length < b->length);
-}
-
-/* The one daemon of this agent. Its row stays when the daemon cannot be reached: it says so. */
+/* The row stays when the daemon cannot be reached: it says so. */
 static gboolean
 vadm_mib_find_context(VadmView *view, VadmMatch match, VadmRow *row)
 {
-    VadmMibOid index;
-    int order;
+    const VadmContexts *contexts = vadm_mib_get_contexts(row->mib);
+    VadmMibOid found;
 
     (void)view;
-    if (!vadm_context_index(row, &index))
+    row->row = contexts ? vadm_contexts_find(contexts, match, &row->index, &found) : NULL;
+    if (!row->row)
         return FALSE;
-    order = vadm_index_compare(&index, &row->index);
-    if (match == VADM_MATCH_EQ ? order != 0 : order <= 0)
-        return FALSE;
-    row->index = index;
-    row->row = row->daemon;
+    row->index = found;
     return TRUE;
+}
+
+/* A look at the daemon of a row of lvaContextTable. What is read there must be copied before the
+ * look ends. */
+typedef struct {
+    VadmView *view; /* NULL: it is the daemon of the request, whose view is open anyhow */
+    const VadmDaemonRow *daemon;
+} VadmContextLook;
+
+static VadmContextLook
+vadm_context_look(const VadmRow *row)
+{
+    VadmSource *source = ((const VadmContext *)row->row)->source;
+    VadmContextLook look = {.daemon = row->daemon};
+
+    if (source == vadm_mib_get_source(row->mib))
+        return look;
+    look.view = source->class->view_begin(source);
+    look.daemon = look.view ? source->class->daemon(look.view) : NULL;
+    return look;
+}
+
+static void
+vadm_context_look_end(VadmContextLook *look)
+{
+    if (look->view)
+        look->view->source->class->view_end(look->view);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VadmContextLook, vadm_context_look_end)
+
+static gboolean
+vadm_get_context_daemon(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+{
+    g_auto(VadmContextLook) look = vadm_context_look(row);
+
+    return look.daemon && vadm_datum_copy_text(out, column, look.daemon->name);
+}
+
+static gboolean
+vadm_get_context_state(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+{
+    g_auto(VadmContextLook) look = vadm_context_look(row);
+
+    (void)column;
+    return look.daemon && vadm_datum_set_number(out, look.daemon->state);
+}
+
+static gboolean
+vadm_get_context_uri(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+{
+    g_auto(VadmContextLook) look = vadm_context_look(row);
+
+    return look.daemon && vadm_datum_copy_text(out, column, look.daemon->uri);
 }
 
 static gboolean
@@ -69,17 +92,18 @@ vadm_get_count(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
 static gboolean
 vadm_get_context_count(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
 {
-    VadmMibOid index;
+    const VadmContexts *contexts = vadm_mib_get_contexts(row->mib);
 
     (void)column;
-    return vadm_datum_set_number(out, vadm_context_index(row, &index) ? 1 : 0);
+    return vadm_datum_set_number(out, contexts ? vadm_contexts_get_number(contexts) : 0);
 }
 
 /* In the order of the arcs. */
 static const VadmColumn vadm_mib_context_columns[] = {
-    VADM_COLUMN_TEXT(lvaContextDaemonName, NONE, VadmDaemonRow, name, VADM_SNMP_NAME_MAX),
-    VADM_COLUMN(lvaContextState, INTEGER, NONE, vadm_get_enum, VadmDaemonRow, state),
-    VADM_COLUMN_TEXT(lvaContextUri, NONE, VadmDaemonRow, uri, VADM_SNMP_STRING_MAX),
+    VADM_COLUMN_OWN(lvaContextDaemonName, OCTET_STR, NONE, vadm_get_context_daemon,
+                    VADM_SNMP_NAME_MAX),
+    VADM_COLUMN_OWN(lvaContextState, INTEGER, NONE, vadm_get_context_state, 0),
+    VADM_COLUMN_OWN(lvaContextUri, OCTET_STR, NONE, vadm_get_context_uri, VADM_SNMP_STRING_MAX),
 };
 
 static const VadmColumn vadm_mib_tables_columns[] = {

@@ -8,7 +8,7 @@
 struct _VadmMib {
     VadmSource *source;
     VadmSettings *settings;
-    gboolean contexts;
+    const VadmContexts *contexts; /* NULL: none */
     gboolean writable;
 };
 
@@ -21,7 +21,8 @@ static const VadmTable *const vadm_mib_all_tables[] = {
 };
 
 VadmMib *
-vadm_mib_new(VadmSource *source, VadmSettings *settings, gboolean contexts, gboolean writable)
+vadm_mib_new(VadmSource *source, VadmSettings *settings, const VadmContexts *contexts,
+             gboolean writable)
 {
     VadmMib *mib = g_new0(VadmMib, 1);
 
@@ -50,8 +51,8 @@ vadm_mib_get_settings(VadmMib *mib)
     return mib->settings;
 }
 
-gboolean
-vadm_mib_has_contexts(VadmMib *mib)
+const VadmContexts *
+vadm_mib_get_contexts(VadmMib *mib)
 {
     return mib->contexts;
 }
@@ -126,6 +127,14 @@ gboolean
 vadm_mib_is_reachable(const VadmRow *row)
 {
     return row->daemon->state == VADM_REACH_UP;
+}
+
+gboolean
+vadm_mib_is_up(VadmView *view)
+{
+    const VadmDaemonRow *daemon = view->source->class->daemon(view);
+
+    return daemon && daemon->state == VADM_REACH_UP;
 }
 
 static gboolean

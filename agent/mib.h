@@ -40,6 +40,7 @@ typedef struct {
 } VadmMibOid;
 
 typedef struct _VadmMib VadmMib;
+typedef struct _VadmContexts VadmContexts; /* agent/contexts.h */
 typedef struct _VadmColumn VadmColumn;
 typedef struct _VadmTable VadmTable;
 
@@ -93,18 +94,20 @@ typedef enum { VADM_GET_OK, VADM_GET_NO_OBJECT, VADM_GET_NO_INSTANCE } VadmGetRe
 /**
  * vadm_mib_new:
  * @source, @settings: (transfer none): must outlive the MIB
- * @contexts: whether lvaContextTable is there: in the default context only
+ * @contexts: (transfer none) (nullable): what lvaContextTable lists, which is there in the default
+ *     context only; must outlive the MIB
  * @writable: FALSE: nothing can be set
  *
  * All functions of this header: snmp thread.
  */
-VadmMib *vadm_mib_new(VadmSource *source, VadmSettings *settings, gboolean contexts,
+VadmMib *vadm_mib_new(VadmSource *source, VadmSettings *settings, const VadmContexts *contexts,
                       gboolean writable);
 void vadm_mib_free(VadmMib *mib);
 
 VadmSource *vadm_mib_get_source(VadmMib *mib);
 VadmSettings *vadm_mib_get_settings(VadmMib *mib);
-gboolean vadm_mib_has_contexts(VadmMib *mib);
+/** vadm_mib_get_contexts: (transfer none) (nullable) */
+const VadmContexts *vadm_mib_get_contexts(VadmMib *mib);
 gboolean vadm_mib_is_writable(VadmMib *mib);
 
 /** vadm_mib_tables: the tables in the order of their OIDs. */
@@ -125,6 +128,9 @@ VadmAccess vadm_mib_access(VadmMib *mib, const VadmColumn *column);
  */
 const VadmColumn *vadm_mib_locate(const guint32 *oid, gsize length, const VadmTable **table,
                                   VadmMibOid *index);
+
+/** vadm_mib_is_up: whether the daemon can be reached. */
+gboolean vadm_mib_is_up(VadmView *view);
 
 /** vadm_mib_has_row: whether the table has a row with exactly @index. */
 gboolean vadm_mib_has_row(VadmMib *mib, VadmView *view, const VadmTable *table,

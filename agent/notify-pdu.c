@@ -15,23 +15,22 @@
 typedef struct {
     VadmNotifyPdus *pdus;
     gsize ticket; /* 0: free */
+    gpointer user;
 } VadmNotifySlot;
 
 struct _VadmNotifyPdus {
     VadmNotifyPduDone done;
-    gpointer user;
     VadmNotifySlot slots[VADM_NOTIFY_WINDOW];
 };
 
 static const oid vadm_notify_root[] = {LVA_ROOT};
 
 VadmNotifyPdus *
-vadm_notify_pdus_new(VadmNotifyPduDone done, gpointer user)
+vadm_notify_pdus_new(VadmNotifyPduDone done)
 {
     VadmNotifyPdus *pdus = g_new0(VadmNotifyPdus, 1);
 
     pdus->done = done;
-    pdus->user = user;
     for (guint i = 0; i < VADM_NOTIFY_WINDOW; i++)
         pdus->slots[i].pdus = pdus;
     return pdus;
@@ -56,7 +55,7 @@ vadm_notify_pdu_ended(int operation, netsnmp_session *session, int request, nets
     if (operation == NETSNMP_CALLBACK_OP_RESEND || ticket == 0)
         return 1;
     slot->ticket = 0;
-    slot->pdus->done(ticket, answered, answered ? pdu->errstat : 0, slot->pdus->user);
+    slot->pdus->done(ticket, answered, answered ? pdu->errstat : 0, slot->user);
     return 1;
 }
 
@@ -74,16 +73,20 @@ vadm_notify_pdu_add(netsnmp_pdu *pdu, const VadmVarbind *varbind)
 }
 
 static netsnmp_pdu *
-vadm_notify_pdu_new(const VadmNotification *notification, const VadmVarbind *varbinds, guint n)
+vadm_notify_pdu_build(const VadmNotifyPdu *notify)
 {
     static const oid trap_oid[] = {1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0}; /* snmpTrapOID.0, RFC 3418 */
-    const oid value[] = {LVA_ROOT, 0, notification->arc};
+    const oid value[] = {LVA_ROOT, 0, notify->notification->arc};
     netsnmp_pdu *pdu = snmp_pdu_create(VADM_AGENTX_NOTIFY);
 
     snmp_pdu_add_variable(pdu, trap_oid, G_N_ELEMENTS(trap_oid), ASN_OBJECT_ID, value,
                           sizeof(value));
-    for (guint i = 0; i < n; i++)
-        vadm_notify_pdu_add(pdu, &varbinds[i]);
+    for (guint i = 0; i < notify->n_varbinds; i++)
+        vadm_notify_pdu_add(pdu, &notify->varbinds[i]);
+    if (*notify->context) {
+        pdu->contextName = strdup(notify->context);
+        pdu->contextNameLen = strlen(notify->context);
+    }
     return pdu;
 }
 
@@ -98,16 +101,15 @@ vadm_notify_find_slot(VadmNotifyPdus *pdus)
 }
 
 gboolean
-vadm_notify_pdus_send(VadmNotifyPdus *pdus, netsnmp_session *session,
-                      const VadmNotification *notification, const VadmVarbind *varbinds, guint n,
-                      gsize ticket)
+vadm_notify_pdus_send(VadmNotifyPdus *pdus, netsnmp_session *session, const VadmNotifyPdu *notify,
+                      gsize ticket, gpointer user)
 {
     VadmNotifySlot *slot = vadm_notify_find_slot(pdus);
     netsnmp_pdu *pdu;
 
     if (!slot)
         return FALSE;
-    pdu = vadm_notify_pdu_new(notification, varbinds, n);
+    pdu = vadm_notify_pdu_build(notify);
     pdu->version = session->version;
     pdu->sessid = session->sessid;
     pdu->reqid = snmp_get_next_reqid();
@@ -117,5 +119,6 @@ vadm_notify_pdus_send(VadmNotifyPdus *pdus, netsnmp_session *session,
         return FALSE;
     }
     slot->ticket = ticket;
+    slot->user = user;
     return TRUE;
 }

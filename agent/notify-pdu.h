@@ -14,24 +14,32 @@
 
 typedef struct _VadmNotifyPdus VadmNotifyPdus;
 
+/* One to be sent. @context: of the daemon that it is about; "": the default one */
+typedef struct {
+    const VadmNotification *notification;
+    const VadmVarbind *varbinds;
+    guint n_varbinds;
+    const char *context;
+} VadmNotifyPdu;
+
 /* The end of a notification. @answered: FALSE: not in time, or the session was closed; @error: of
- * the answer (RFC 2741 section 6.2.16), 0: noAgentXError */
+ * the answer (RFC 2741 section 6.2.16), 0: noAgentXError; @user: that it was sent with */
 typedef void (*VadmNotifyPduDone)(gsize ticket, gboolean answered, long error, gpointer user);
 
-VadmNotifyPdus *vadm_notify_pdus_new(VadmNotifyPduDone done, gpointer user);
+VadmNotifyPdus *vadm_notify_pdus_new(VadmNotifyPduDone done);
 /** vadm_notify_pdus_free: (nullable): after net-snmp has closed the session. */
 void vadm_notify_pdus_free(VadmNotifyPdus *pdus);
 
 /**
  * vadm_notify_pdus_send:
  * @session: that is open with the master agent
- * @ticket: not 0; given to the VadmNotifyPduDone, which is called once, but not from here
+ * @ticket: not 0; given, with @user, to the VadmNotifyPduDone, which is called once, but not from
+ *     here
  *
  * Without sysUpTime.0, which is then the master's own. Returns: FALSE: net-snmp cannot send it, or
  * VADM_NOTIFY_WINDOW are on their way; nobody is called then
  */
 gboolean vadm_notify_pdus_send(VadmNotifyPdus *pdus, netsnmp_session *session,
-                               const VadmNotification *notification, const VadmVarbind *varbinds,
-                               guint n, gsize ticket);
+                               const VadmNotifyPdu *notify, gsize ticket, gpointer user);
 
 #endif

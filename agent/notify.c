@@ -32,7 +32,10 @@ struct _VadmNotify {
     guint32 lost[VADM_EVENT_LAST]; /* events that had to make room, not dealt with yet */
 
     gboolean connected;
+    guint window;
+    gint64 started; /* monotonic time, microseconds */
     gboolean begun; /* what holds has been noted, to be raised in this session */
+    gboolean back;  /* the daemon can be reached again: all is to be looked at */
     gsize last_ticket;
     gsize session_ticket;  /* the last one of the session before */
     gsize answered_ticket; /* the highest that was answered */
@@ -103,7 +106,7 @@ vadm_notify_suppress(VadmNotify *notify, const VadmEvent *event)
 }
 
 /* Rows of now, as an event of @kind about @server would bring them. FALSE: there is no such thing
- * (any more). */
+ * (any more), or it is not known while the daemon cannot be reached. */
 static gboolean
 vadm_notify_read(VadmNotify *notify, VadmEventKind kind, guint32 server, VadmEvent *event)
 {
@@ -118,6 +121,8 @@ vadm_notify_read(VadmNotify *notify, VadmEventKind kind, guint32 server, VadmEve
     event->config = *class->config(notify->view);
     if (server == 0)
         return TRUE;
+    if (daemon->state != VADM_REACH_UP)
+        return FALSE;
     row = class->server(notify->view, VADM_MATCH_EQ, server);
     if (row)
         event->server = *row;
@@ -129,7 +134,7 @@ vadm_notify_read(VadmNotify *notify, VadmEventKind kind, guint32 server, VadmEve
 static gboolean
 vadm_notify_has_room(const VadmNotify *notify)
 {
-    return notify->connected && notify->in_flight < (notify->stalled ? 1u : VADM_NOTIFY_WINDOW);
+    return notify->connected && notify->in_flight < (notify->stalled ? 1u : notify->window);
 }
 
 /* Returns: the ticket; 0: it could not be handed over */
@@ -202,8 +207,12 @@ vadm_notify_find_subject(VadmNotify *notify, const VadmEvent *event)
 static gint64
 vadm_notify_due(const VadmNotify *notify, const VadmSubject *subject)
 {
-    if (subject->sent_at == 0 || notify->ending)
+    if (notify->ending)
         return notify->now;
+    if (subject->sent_at == 0)
+        return subject->kind == VADM_EVENT_DAEMON
+                   ? MAX(notify->now, notify->started + VADM_NOTIFY_START_US)
+                   : notify->now;
     return MAX(notify->now, subject->sent_at + notify->interval);
 }
 
@@ -263,14 +272,15 @@ vadm_notify_pace(VadmNotify *notify, const VadmEvent *event)
     }
 }
 
-/* The subject's time has come: says what is true now, if that is not known. */
+/* The subject's time has come: says what is true now, if that is not known. What cannot be read
+ * while the daemon is unreachable is when it is back, and then still to be raised again. */
 static void
 vadm_notify_settle(VadmNotify *notify, VadmSubject *subject)
 {
-    gboolean again = subject->again;
+    gboolean again;
     VadmEvent event;
 
-    subject->dirty = subject->again = FALSE;
+    subject->dirty = FALSE;
     if (vadm_notify_is_kept(subject->kind)) {
         if (subject->kept && !vadm_notify_is_told(subject, subject->kept))
             vadm_notify_tell(notify, subject, subject->kept);
@@ -278,6 +288,8 @@ vadm_notify_settle(VadmNotify *notify, VadmSubject *subject)
     }
     if (!vadm_notify_read(notify, subject->kind, subject->server, &event))
         return;
+    again = subject->again;
+    subject->again = FALSE;
     subject->read_by = g_get_monotonic_time();
     if (!vadm_notify_is_told(subject, &event) || (again && vadm_notification_is_condition(&event)))
         vadm_notify_tell(notify, subject, &event);
@@ -302,7 +314,7 @@ vadm_notify_next_due(const VadmNotify *notify)
 
     if (!vadm_notify_has_room(notify))
         return 0;
-    if (!notify->begun)
+    if (!notify->begun || notify->back)
         return notify->now;
     for (guint i = 0; i < notify->subjects->len; i++) {
         const VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
@@ -314,14 +326,13 @@ vadm_notify_next_due(const VadmNotify *notify)
     return next;
 }
 
-/* A session begins: each server has its subjects, whether or not something has happened to it, and
- * all of them are looked at. */
+/* A session begins, or the daemon can be reached again: each server has its subjects, whether or
+ * not something has happened to it, and all of them are looked at. */
 static void
-vadm_notify_begin_session(VadmNotify *notify)
+vadm_notify_look_around(VadmNotify *notify)
 {
     const VadmServerRow *row;
 
-    notify->begun = TRUE;
     vadm_notify_subject(notify, VADM_EVENT_DAEMON, 0);
     for (row = notify->source->class->server(notify->view, VADM_MATCH_GT, 0); row;
          row = notify->source->class->server(notify->view, VADM_MATCH_GT, row->index)) {
@@ -332,8 +343,12 @@ vadm_notify_begin_session(VadmNotify *notify)
     }
     for (guint i = 0; i < notify->subjects->len; i++) {
         VadmSubject *subject = g_ptr_array_index(notify->subjects, i);
-        subject->dirty = subject->again = TRUE;
+
+        subject->dirty = TRUE;
+        subject->again = subject->again || !notify->begun;
     }
+    notify->begun = TRUE;
+    notify->back = FALSE;
 }
 
 /* Events */
@@ -358,6 +373,8 @@ vadm_notify_note_lost(VadmNotify *notify)
 static void
 vadm_notify_take(VadmNotify *notify, VadmEvent *event)
 {
+    if (event->kind == VADM_EVENT_DAEMON && event->daemon.state == VADM_REACH_UP)
+        notify->back = TRUE; /* looked at in the next run: this one's view may be older */
     if (VADM_EVENT_BITS_EACH & VADM_EVENT_BIT(event->kind))
         vadm_notify_pass(notify, event);
     else
@@ -395,8 +412,8 @@ vadm_notify_run(VadmNotify *notify, gint64 now)
     /* Also before anything is due: no event tells that a change of the interval was undone. */
     if (!vadm_notify_look(notify))
         return now + VADM_NOTIFY_RETRY_US;
-    if (notify->connected && !notify->begun)
-        vadm_notify_begin_session(notify);
+    if (notify->connected && (!notify->begun || notify->back))
+        vadm_notify_look_around(notify);
     vadm_notify_note_lost(notify);
     vadm_notify_settle_due(notify);
     vadm_notify_drain(notify);
@@ -486,7 +503,7 @@ vadm_notify_set_connected(VadmNotify *notify, gboolean connected)
 /* Life */
 
 VadmNotify *
-vadm_notify_new(VadmMib *mib, const VadmNotifyHooks *hooks)
+vadm_notify_new(VadmMib *mib, const VadmNotifyHooks *hooks, guint window)
 {
     VadmNotify *notify = g_new0(VadmNotify, 1);
 
@@ -494,6 +511,8 @@ vadm_notify_new(VadmMib *mib, const VadmNotifyHooks *hooks)
     notify->source = vadm_mib_get_source(mib);
     notify->settings = vadm_mib_get_settings(mib);
     notify->hooks = *hooks;
+    notify->window = window;
+    notify->started = g_get_monotonic_time();
     notify->subjects = g_ptr_array_new_with_free_func(vadm_subject_free);
     notify->queue = vadm_notify_queue_new(hooks->wake, hooks->user);
     notify->subscription =

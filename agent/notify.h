@@ -7,7 +7,8 @@
  *
  * A notification that is on its way is a ticket until the master agent has answered it. As long as
  * there are VADM_NOTIFY_WINDOW of them nothing more is sent, so that neither the socket nor the
- * master's own queue can fill up, which would block both for ever.
+ * master's own queue can fill up, which would block both for ever. There is one VadmNotify for each
+ * daemon, with a share of that window.
  */
 #ifndef VADM_AGENT_NOTIFY_H
 #define VADM_AGENT_NOTIFY_H
@@ -16,6 +17,10 @@
 
 /* Between two turns of the loop not more than this many are sent, either. */
 #define VADM_NOTIFY_WINDOW 64u
+
+/* A source that has just begun to connect to its daemon is not told to be unreachable for so long,
+ * microseconds. */
+#define VADM_NOTIFY_START_US (5 * G_USEC_PER_SEC)
 
 typedef struct _VadmNotify VadmNotify;
 
@@ -32,10 +37,12 @@ typedef struct {
 /**
  * vadm_notify_new:
  * @mib: (transfer none): whose source it subscribes to; must outlive it
+ * @window: how many may wait for the master agent's answers, at least 1; those of all daemons
+ *     together VADM_NOTIFY_WINDOW at most
  *
  * snmp thread, like all here. Returns: (transfer full)
  */
-VadmNotify *vadm_notify_new(VadmMib *mib, const VadmNotifyHooks *hooks);
+VadmNotify *vadm_notify_new(VadmMib *mib, const VadmNotifyHooks *hooks, guint window);
 /** vadm_notify_free: unsubscribes. */
 void vadm_notify_free(VadmNotify *notify);
 

@@ -28,13 +28,13 @@ vadm_status_from_error(const GError *error, VadmPhase phase)
     case VADM_ERROR_BUSY:
     case VADM_ERROR_NO_MEMORY:
     case VADM_ERROR_SYSTEM:
+    case VADM_ERROR_NO_CONNECT:
+    case VADM_ERROR_TIMEOUT:
         return VADM_STATUS_RESOURCE_UNAVAILABLE;
     case VADM_ERROR_INTERNAL:
     case VADM_ERROR_CONFLICT:
     case VADM_ERROR_RPC:
     case VADM_ERROR_AUTH:
-    case VADM_ERROR_NO_CONNECT:
-    case VADM_ERROR_TIMEOUT:
     case VADM_ERROR_CONFIG:
     case VADM_ERROR_NO_SUPPORT:
     case VADM_ERROR_LAST:
@@ -138,6 +138,18 @@ vadm_set_check_value(const VadmSetItem *item, VadmSetTarget *target, char **brok
     }
 }
 
+/* What is not there while the daemon cannot be reached may be there again later. */
+static VadmStatus
+vadm_set_check_missing(VadmView *view, char **rule)
+{
+    if (!vadm_mib_is_up(view)) {
+        *rule = g_strdup("the daemon cannot be reached");
+        return VADM_STATUS_RESOURCE_UNAVAILABLE;
+    }
+    *rule = g_strdup("no such instance");
+    return VADM_STATUS_NO_CREATION;
+}
+
 VadmStatus
 vadm_set_check(VadmMib *mib, VadmView *view, const VadmSetItem *item, guint tag,
                VadmSetTarget *target, char **rule)
@@ -162,10 +174,8 @@ vadm_set_check(VadmMib *mib, VadmView *view, const VadmSetItem *item, guint tag,
     status = vadm_set_check_value(item, target, rule);
     if (status != VADM_STATUS_OK)
         return status;
-    if (!vadm_mib_has_row(mib, view, target->table, &target->index)) {
-        *rule = g_strdup("no such instance");
-        return VADM_STATUS_NO_CREATION;
-    }
+    if (!vadm_mib_has_row(mib, view, target->table, &target->index))
+        return vadm_set_check_missing(view, rule);
     target->change.field = target->column->field;
     target->change.server = target->table->n_index > 0 ? target->index.arcs[0] : 0;
     target->change.client = target->table->n_index > 1 ? target->index.arcs[1] : 0;

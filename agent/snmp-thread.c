@@ -2,16 +2,15 @@
 /* Calls net-snmp; docs/agent.md tells why each of its settings is made. */
 #include "agent/snmp-thread.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <string.h>
-#include <sys/socket.h>
 
+#include "agent/contexts.h"
 #include "agent/handler.h"
 #include "agent/netsnmp.h"
 #include "agent/notify-pdu.h"
+#include "agent/registrations.h"
+#include "agent/snmp-library.h"
 #include "agent/transport.h"
 #include "common/lock.h"
 #include "common/mailbox.h"
@@ -21,18 +20,21 @@
 #include "common/log.h"
 
 #define VADM_SNMP_NAME "virtadmd"
-/* How long net-snmp waits for its own second half, which hands requests to the handler. Must be
- * longer than VADM_SET_DEADLINE_US: it would make a repetition of what is delegated. */
-#define VADM_SNMP_INTERNAL_S 10
 /* How long the end of the thread waits for the master agent to take the last notifications: less
  * than the program waits for the thread. */
 #define VADM_SNMP_LAST_WORDS_US (500 * G_TIME_SPAN_MILLISECOND)
-/* More hops than a request makes within net-snmp. */
-#define VADM_SNMP_FLUSH_ROUNDS 16
+/* One daemon. */
+typedef struct {
+    VadmSnmpThread *thread;
+    VadmSource *source;
+    char *name;
+    VadmHandler *handler;
+    VadmNotify *notify;
+} VadmSnmpServed;
 
 struct _VadmSnmpThread {
     pthread_t thread;
-    char *master, *context, *name;
+    char *master, *context;
     guint retry_interval;
     VadmMailbox *mailbox; /* wakes the thread; the source's completions come through it */
     atomic_bool stopping;
@@ -43,106 +45,36 @@ struct _VadmSnmpThread {
     gboolean ended; /* under lock */
 
     /* snmp thread only */
-    VadmSource *source;
-    VadmHandler *handler;
-    VadmNotify *notify;
+    VadmSnmpServed *served; /* n_served of them, for the whole life of the thread */
+    guint n_served;
+    VadmContexts *contexts;
+    VadmRegistrations *registrations;
     VadmNotifyPdus *pdus;
     netsnmp_session *session;  /* with the master; valid while there is session_fd */
     int session_fd;            /* of the open session, -1: none */
-    gboolean refused;          /* the master would not register the MIB in this session */
-    gboolean refusal_known;    /* and that has been logged */
     gboolean notify_refused;   /* the master refused one in this session, and that was logged */
+    gint64 retry_due;          /* when what was refused is to be registered again, 0: never */
     gint64 notify_due;         /* when notifications are due again, 0: when something happens */
     unsigned int expiry_alarm; /* 0: none */
     gint64 expiry_due;         /* when it goes off */
     char *last_message;        /* what net-snmp said last, so as not to repeat it */
 };
 
-/* Messages of net-snmp that tell what we tell ourselves, or that come in the course of things. */
-static gboolean
-vadm_snmp_is_routine(const char *message)
-{
-    static const char *const routine[] = {
-        "AgentX master disconnected us",
-        "AgentX master agent failed to respond to ping",
-        "NET-SNMP version",
-        "registering pdu failed",
-        "Warning: Failed to connect",
-        "Failed to create the persistent directory",
-    };
-
-    for (gsize i = 0; i < G_N_ELEMENTS(routine); i++) {
-        if (g_str_has_prefix(message, routine[i]))
-            return TRUE;
-    }
-    return FALSE;
-}
-
-/* The attempts to come back repeat a message every few seconds: only what is new is worth an
- * operator's attention. */
 static int
 vadm_snmp_log(int major, int minor, void *server_arg, void *client_arg)
 {
     const struct snmp_log_message *entry = server_arg;
     VadmSnmpThread *thread = client_arg;
     g_autofree char *message = g_strchomp(g_strdup(entry->msg));
-    gboolean quiet;
 
     (void)major;
     (void)minor;
-    /* The only sign of it: net-snmp ignores the result (agentx_registration_callback). */
-    if (g_str_has_prefix(message, "registering pdu failed"))
-        thread->refused = TRUE;
-    quiet = vadm_snmp_is_routine(message) || g_strcmp0(message, thread->last_message) == 0;
-    if (quiet || entry->priority >= LOG_DEBUG)
-        VADM_DEBUG("%s", message);
-    else if (entry->priority <= LOG_ERR)
-        VADM_ERR("%s", message);
-    else if (entry->priority == LOG_WARNING)
-        VADM_WARN("%s", message);
-    else
-        VADM_INFO("%s", message);
-    if (!quiet) {
-        g_free(thread->last_message);
-        thread->last_message = g_steal_pointer(&message);
-    }
+    vadm_registrations_note_message(thread->registrations, message);
+    vadm_snmp_library_log(entry->priority, message, &thread->last_message);
     return SNMPERR_SUCCESS;
 }
 
-/* What net-snmp opens next within itself is made with these, before we could lay hands on it. The
- * transport sets others for the session with the master. */
-static void
-vadm_snmp_limit_internal(void)
-{
-    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_TIMEOUT, VADM_SNMP_INTERNAL_S);
-    netsnmp_ds_set_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_RETRIES, 0);
-}
-
-/* When a session ends, net-snmp may be within a reading of all its sessions, and vadm_snmp_flush()
- * reads its internal pipes first. The outer reading then comes to a pipe that is empty by now, and
- * would wait in read() for ever. The socket of the master is non-blocking anyhow. */
-static void
-vadm_snmp_unblock(int n, netsnmp_large_fd_set *fds)
-{
-    for (int fd = 0; fd < n; fd++) {
-        if (NETSNMP_LARGE_FD_ISSET(fd, fds))
-            (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    }
-}
-
-static void
-vadm_snmp_unblock_pipes(void)
-{
-    netsnmp_large_fd_set fds;
-    struct timeval none = {0};
-    int n = 0, block = 0;
-
-    netsnmp_large_fd_set_init(&fds, FD_SETSIZE);
-    NETSNMP_LARGE_FD_ZERO(&fds);
-    snmp_select_info2(&n, &fds, &none, &block);
-    vadm_snmp_unblock(n, &fds);
-    netsnmp_large_fd_set_cleanup(&fds);
-}
+/* Sessions */
 
 /* SNMPD_CALLBACK_INDEX_START: a session is open, its registrations follow. */
 static int
@@ -156,60 +88,34 @@ vadm_snmp_session_started(int major, int minor, void *server_arg, void *client_a
     (void)minor;
     session->timeout = VADM_TRANSPORT_ANSWER_S * ONE_SEC;
     session->retries = 0;
-    vadm_snmp_unblock_pipes(); /* they are new ones after a ping that failed */
+    vadm_snmp_library_unblock_pipes();
     thread->session = session;
     thread->session_fd = transport ? transport->sock : -1;
-    thread->refused = FALSE;
     thread->notify_refused = FALSE;
-    vadm_handler_session_started(thread->handler);
+    vadm_registrations_session_started(thread->registrations, session, thread->session_fd);
+    for (guint i = 0; i < thread->n_served; i++)
+        vadm_handler_session_started(thread->served[i].handler);
     return SNMPERR_SUCCESS;
 }
 
-/* Lets net-snmp pass on, within itself, what the handler has answered. Its session with the
- * master, of which fd is the descriptor, is not read meanwhile. */
-static void
-vadm_snmp_flush(int fd)
+/* The one that notifications are of; NULL: the daemon is not served. */
+static const char *
+vadm_snmp_context(const VadmSnmpServed *served)
 {
-    int ready = 1;
-
-    for (guint i = 0; i < VADM_SNMP_FLUSH_ROUNDS && ready > 0; i++) {
-        netsnmp_large_fd_set fds;
-        struct timeval none = {0};
-        int n = 0, block = 0;
-
-        netsnmp_check_outstanding_agent_requests();
-        netsnmp_large_fd_set_init(&fds, FD_SETSIZE);
-        NETSNMP_LARGE_FD_ZERO(&fds);
-        snmp_select_info2(&n, &fds, &none, &block);
-        NETSNMP_LARGE_FD_CLR(fd, &fds);
-        timerclear(&none);
-        vadm_snmp_unblock(n, &fds);
-        ready = netsnmp_large_fd_set_select(n, &fds, NULL, NULL, &none);
-        if (ready > 0)
-            snmp_read2(&fds);
-        netsnmp_large_fd_set_cleanup(&fds);
-    }
+    return vadm_registrations_get_context(served->thread->registrations, served->handler);
 }
 
-/* What is delegated or under way within net-snmp must be answered as long as the session is
- * there: net-snmp keeps its address with each SET, and follows it after the session is freed. */
-static void
-vadm_snmp_end_session(VadmSnmpThread *thread)
-{
-    vadm_handler_session_stopped(thread->handler);
-    if (thread->session_fd >= 0)
-        vadm_snmp_flush(thread->session_fd);
-    thread->session_fd = -1;
-    thread->session = NULL;
-    vadm_notify_set_connected(thread->notify, FALSE);
-}
-
+/* A daemon that another agent has in all its contexts is that agent's to tell of. */
 static void
 vadm_snmp_publish_state(VadmSnmpThread *thread)
 {
-    gboolean connected = thread->session_fd >= 0 && !thread->refused;
+    gboolean connected = vadm_registrations_get_context(thread->registrations, NULL) != NULL;
 
-    vadm_notify_set_connected(thread->notify, connected);
+    for (guint i = 0; i < thread->n_served; i++) {
+        VadmSnmpServed *served = &thread->served[i];
+
+        vadm_notify_set_connected(served->notify, vadm_snmp_context(served) != NULL);
+    }
     if (connected == atomic_load(&thread->connected))
         return;
     atomic_store(&thread->connected, connected);
@@ -219,8 +125,23 @@ vadm_snmp_publish_state(VadmSnmpThread *thread)
         return;
     }
     VADM_INFO("connected to the master agent at %s", thread->master);
-    thread->refusal_known = FALSE;
     g_clear_pointer(&thread->last_message, g_free);
+}
+
+/* What is delegated or under way within net-snmp must be answered as long as the session is
+ * there: net-snmp keeps its address with each SET, and follows it after the session is freed. */
+static void
+vadm_snmp_end_session(VadmSnmpThread *thread)
+{
+    vadm_registrations_session_stopped(thread->registrations);
+    for (guint i = 0; i < thread->n_served; i++)
+        vadm_handler_session_stopped(thread->served[i].handler);
+    if (thread->session_fd >= 0)
+        vadm_snmp_library_flush(thread->session_fd);
+    thread->session_fd = -1;
+    thread->session = NULL;
+    for (guint i = 0; i < thread->n_served; i++)
+        vadm_notify_set_connected(thread->served[i].notify, FALSE);
 }
 
 /* SNMPD_CALLBACK_INDEX_STOP: it may come twice for one session, when the master dies while it
@@ -233,9 +154,11 @@ vadm_snmp_session_stopped(int major, int minor, void *server_arg, void *client_a
     (void)server_arg;
     vadm_snmp_end_session(client_arg);
     vadm_snmp_publish_state(client_arg); /* the next one may begin before the turn is over */
-    vadm_snmp_limit_internal(); /* after a ping that failed the internal session is opened anew */
+    vadm_snmp_library_limit_internal();
     return SNMPERR_SUCCESS;
 }
+
+/* Alarms */
 
 static void
 vadm_snmp_mail_ready(int fd, void *data)
@@ -246,6 +169,24 @@ vadm_snmp_mail_ready(int fd, void *data)
     vadm_mailbox_dispatch(thread->mailbox);
 }
 
+/* Of two times of which 0 is none. */
+static gint64
+vadm_snmp_sooner(gint64 a, gint64 b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* Views, transactions and pending phases of all daemons. */
+static gint64
+vadm_snmp_expire(VadmSnmpThread *thread, gint64 now)
+{
+    gint64 next = 0;
+
+    for (guint i = 0; i < thread->n_served; i++)
+        next = vadm_snmp_sooner(next, vadm_handler_expire(thread->served[i].handler, now));
+    return next;
+}
+
 static void
 vadm_snmp_expiry_due(unsigned int alarm, void *data)
 {
@@ -253,20 +194,18 @@ vadm_snmp_expiry_due(unsigned int alarm, void *data)
 
     (void)alarm;
     thread->expiry_alarm = 0;
-    vadm_handler_expire(thread->handler, g_get_monotonic_time());
+    vadm_snmp_expire(thread, g_get_monotonic_time());
 }
 
 /* Without an alarm, a view of a manager that went away would pin its configuration until the
- * next request, a pending SET would wait as long as the source, and a notification that was held
- * back for the next event. */
+ * next request, a pending SET would wait as long as the source, a notification that was held
+ * back for the next event, and a context that was refused for anything at all. */
 static void
 vadm_snmp_arm_expiry(VadmSnmpThread *thread)
 {
     gint64 now = g_get_monotonic_time();
-    gint64 expiry = vadm_handler_expire(thread->handler, now);
-    gint64 due = expiry == 0 || (thread->notify_due != 0 && thread->notify_due < expiry)
-                     ? thread->notify_due
-                     : expiry;
+    gint64 due = vadm_snmp_sooner(vadm_snmp_expire(thread, now),
+                                  vadm_snmp_sooner(thread->notify_due, thread->retry_due));
     gint64 wait = MAX(due - now, 1000); /* net-snmp has no alarm of 0 */
     struct timeval interval = {.tv_sec = (time_t)(wait / G_USEC_PER_SEC),
                                .tv_usec = (suseconds_t)(wait % G_USEC_PER_SEC)};
@@ -279,52 +218,60 @@ vadm_snmp_arm_expiry(VadmSnmpThread *thread)
     thread->expiry_due = now + wait;
 }
 
-/* Net-snmp takes no notice of a refused registration and would keep a session without the MIB
- * for ever, even after the agent that stood in the way has gone. Ending the session makes it
- * connect and register anew after the usual interval. */
-static void
-vadm_snmp_leave_refused(VadmSnmpThread *thread)
-{
-    if (!thread->refused || thread->session_fd < 0)
-        return;
-    if (!thread->refusal_known)
-        VADM_WARN("the master agent at %s refuses to register the MIB in context '%s' (does "
-                  "another agent serve it?); trying again every %u s",
-                  thread->master, thread->context, thread->retry_interval);
-    thread->refusal_known = TRUE;
-    shutdown(thread->session_fd, SHUT_RDWR);
-}
-
 /* Notifications */
 
 static gboolean
 vadm_snmp_send_notification(const VadmNotification *notification, const VadmVarbind *varbinds,
                             guint n, gsize ticket, gpointer user)
 {
-    VadmSnmpThread *thread = user;
+    VadmSnmpServed *served = user;
+    VadmSnmpThread *thread = served->thread;
+    VadmNotifyPdu pdu = {notification, varbinds, n, vadm_snmp_context(served)};
 
-    return thread->session &&
-           vadm_notify_pdus_send(thread->pdus, thread->session, notification, varbinds, n, ticket);
+    return thread->session && pdu.context &&
+           vadm_notify_pdus_send(thread->pdus, thread->session, &pdu, ticket, served);
 }
 
 static void
 vadm_snmp_notification_ended(gsize ticket, gboolean answered, long error, gpointer user)
 {
-    VadmSnmpThread *thread = user;
+    VadmSnmpServed *served = user;
+    VadmSnmpThread *thread = served->thread;
 
     if (!answered) {
-        vadm_notify_timed_out(thread->notify, ticket);
+        vadm_notify_timed_out(served->notify, ticket);
         return;
     }
     if (error == 0) {
-        vadm_notify_answered(thread->notify, ticket);
+        vadm_notify_answered(served->notify, ticket);
         return;
     }
-    vadm_notify_refused(thread->notify, ticket);
+    vadm_notify_refused(served->notify, ticket);
     if (!thread->notify_refused)
-        VADM_WARN("the master agent at %s refuses a notification: error %ld", thread->master,
-                  error);
+        VADM_WARN("the master agent at %s refuses a notification of '%s': error %ld",
+                  thread->master, served->name, error);
     thread->notify_refused = TRUE;
+}
+
+static gint64
+vadm_snmp_notify(VadmSnmpThread *thread)
+{
+    gint64 now = g_get_monotonic_time();
+    gint64 next = 0;
+
+    for (guint i = 0; i < thread->n_served; i++)
+        next = vadm_snmp_sooner(next, vadm_notify_run(thread->served[i].notify, now));
+    return next;
+}
+
+static gboolean
+vadm_snmp_all_told(VadmSnmpThread *thread)
+{
+    for (guint i = 0; i < thread->n_served; i++) {
+        if (!vadm_notify_is_done(thread->served[i].notify))
+            return FALSE;
+    }
+    return TRUE;
 }
 
 /* For mail that has nothing to say: it is enough to be woken. */
@@ -335,31 +282,38 @@ vadm_snmp_woken(gpointer data)
 }
 
 static void
-vadm_snmp_wake(gpointer user)
+vadm_snmp_wake(VadmSnmpThread *thread)
 {
-    VadmSnmpThread *thread = user;
-
     vadm_mailbox_post(thread->mailbox, vadm_snmp_woken, NULL, NULL);
 }
 
-/* Net-snmp would otherwise read and write files of the system's snmpd, and load MIBs. */
 static void
-vadm_snmp_configure_library(void)
+vadm_snmp_wake_to_notify(gpointer user)
 {
-    char no_mibs[] = "mibs :";
+    VadmSnmpServed *served = user;
 
-    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_READ_CONFIGS, 1);
-    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_PERSIST_STATE, 1);
-    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DISABLE_PERSISTENT_LOAD, 1);
-    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DISABLE_PERSISTENT_SAVE, 1);
-    netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_LOAD_HOST_FILES, 1);
-    /* it would be made for an index of certificates that nobody needs: here it cannot be */
-    netsnmp_ds_set_string(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_PERSISTENT_DIR, "/dev/null");
-    netsnmp_config_remember(no_mibs);
-    netsnmp_set_mib_directory(""); /* nor look for them, in our home directory and elsewhere */
-    netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_ROLE, 1);
-    netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_ROOT_ACCESS, 1);
-    netsnmp_ds_set_boolean(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_CONNECTION_WARNINGS, 1);
+    vadm_snmp_wake(served->thread);
+}
+
+/* Start */
+
+/* The first daemon also in the default context, or in the one that it was given for that. */
+static gboolean
+vadm_snmp_register_daemons(VadmSnmpThread *thread)
+{
+    gboolean named = !*thread->context || thread->n_served > 1;
+
+    if (!vadm_registrations_add(thread->registrations, thread->served[0].handler, thread->context))
+        return FALSE;
+    for (guint i = 0; i < thread->n_served; i++) {
+        VadmSnmpServed *served = &thread->served[i];
+
+        if (!named || g_str_equal(served->name, thread->context))
+            continue;
+        if (!vadm_registrations_add(thread->registrations, served->handler, served->name))
+            return FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean
@@ -371,8 +325,8 @@ vadm_snmp_register(VadmSnmpThread *thread)
                            vadm_snmp_session_started, thread);
     snmp_register_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_STOP,
                            vadm_snmp_session_stopped, thread);
-    if (!vadm_handler_register(thread->handler, thread->context) ||
-        (!*thread->context && !vadm_handler_register(thread->handler, thread->name)) ||
+    vadm_registrations_open(thread->registrations);
+    if (!vadm_snmp_register_daemons(thread) ||
         register_readfd(vadm_mailbox_get_fd(thread->mailbox), vadm_snmp_mail_ready, thread) !=
             FD_REGISTERED_OK) {
         VADM_ERR("net-snmp does not register the MIB: there is no SNMP");
@@ -393,10 +347,10 @@ vadm_snmp_set_up(VadmSnmpThread *thread)
     snmp_disable_stderrlog();
     snmp_enable_calllog();
     snmp_register_callback(SNMP_CALLBACK_LIBRARY, SNMP_CALLBACK_LOGGING, vadm_snmp_log, thread);
-    vadm_snmp_configure_library();
+    vadm_snmp_library_configure();
     vadm_transport_register();
     netsnmp_ds_set_string(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_X_SOCKET, target);
-    vadm_snmp_limit_internal();
+    vadm_snmp_library_limit_internal();
     if (init_agent(VADM_SNMP_NAME) != 0) {
         VADM_ERR("net-snmp does not start: there is no SNMP");
         return FALSE;
@@ -409,14 +363,14 @@ vadm_snmp_set_up(VadmSnmpThread *thread)
     return TRUE;
 }
 
+/* Loop */
+
 static void
 vadm_snmp_turn(VadmSnmpThread *thread, gint64 deadline)
 {
-    vadm_snmp_leave_refused(thread);
+    thread->retry_due = vadm_registrations_retry(thread->registrations, g_get_monotonic_time());
     vadm_snmp_publish_state(thread);
-    thread->notify_due = vadm_notify_run(thread->notify, g_get_monotonic_time());
-    if (deadline != 0 && (thread->notify_due == 0 || thread->notify_due > deadline))
-        thread->notify_due = deadline;
+    thread->notify_due = vadm_snmp_sooner(vadm_snmp_notify(thread), deadline);
     vadm_snmp_arm_expiry(thread);
     netsnmp_check_outstanding_agent_requests(); /* what has just expired */
     agent_check_and_process(1);
@@ -432,18 +386,22 @@ vadm_snmp_loop(VadmSnmpThread *thread)
     while (!atomic_load(&thread->stopping))
         vadm_snmp_turn(thread, 0);
     deadline = g_get_monotonic_time() + VADM_SNMP_LAST_WORDS_US;
-    vadm_notify_finish(thread->notify);
-    thread->notify_due = vadm_notify_run(thread->notify, g_get_monotonic_time());
-    while (!vadm_notify_is_done(thread->notify) && g_get_monotonic_time() < deadline)
+    for (guint i = 0; i < thread->n_served; i++)
+        vadm_notify_finish(thread->served[i].notify);
+    thread->notify_due = vadm_snmp_notify(thread);
+    while (!vadm_snmp_all_told(thread) && g_get_monotonic_time() < deadline)
         vadm_snmp_turn(thread, deadline);
 }
 
-/* From now on the source completes what it is asked at once, and settles by itself what is under
- * way. */
+/* End */
+
+/* From now on the sources complete what they are asked at once, and settle by themselves what is
+ * under way. */
 static void
-vadm_snmp_leave_source(VadmSnmpThread *thread)
+vadm_snmp_leave_sources(VadmSnmpThread *thread)
 {
-    g_clear_pointer(&thread->source->mailbox, vadm_mailbox_unref);
+    for (guint i = 0; i < thread->n_served; i++)
+        g_clear_pointer(&thread->served[i].source->mailbox, vadm_mailbox_unref);
     vadm_mailbox_close(thread->mailbox);
 }
 
@@ -453,6 +411,7 @@ static void
 vadm_snmp_tear_down(VadmSnmpThread *thread)
 {
     vadm_snmp_end_session(thread);
+    vadm_registrations_close(thread->registrations);
     snmp_unregister_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_START,
                              vadm_snmp_session_started, thread, 1);
     snmp_unregister_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_STOP,
@@ -462,23 +421,39 @@ vadm_snmp_tear_down(VadmSnmpThread *thread)
     unregister_readfd(vadm_mailbox_get_fd(thread->mailbox));
     snmp_shutdown(VADM_SNMP_NAME);
     shutdown_agent();
-    vadm_notify_free(thread->notify);
+    for (guint i = 0; i < thread->n_served; i++)
+        g_clear_pointer(&thread->served[i].notify, vadm_notify_free);
     vadm_notify_pdus_free(thread->pdus);
-    vadm_handler_free(thread->handler);
-    vadm_snmp_leave_source(thread);
+    for (guint i = 0; i < thread->n_served; i++)
+        g_clear_pointer(&thread->served[i].handler, vadm_handler_free);
+    vadm_snmp_leave_sources(thread);
     g_clear_pointer(&thread->last_message, g_free);
     atomic_store(&thread->connected, FALSE);
+}
+
+/* The windows together are VADM_NOTIFY_WINDOW at most. */
+static void
+vadm_snmp_meet_sources(VadmSnmpThread *thread)
+{
+    G_STATIC_ASSERT(VADM_SNMP_DAEMONS_MAX <= VADM_NOTIFY_WINDOW);
+    for (guint i = 0; i < thread->n_served; i++) {
+        VadmSnmpServed *served = &thread->served[i];
+        const VadmNotifyHooks hooks = {vadm_snmp_send_notification, vadm_snmp_wake_to_notify,
+                                       served};
+
+        served->source->mailbox = vadm_mailbox_ref(thread->mailbox);
+        served->notify = vadm_notify_new(vadm_handler_get_mib(served->handler), &hooks,
+                                         VADM_NOTIFY_WINDOW / thread->n_served);
+    }
 }
 
 static void *
 vadm_snmp_thread_main(void *data)
 {
     VadmSnmpThread *thread = data;
-    const VadmNotifyHooks hooks = {vadm_snmp_send_notification, vadm_snmp_wake, thread};
 
-    thread->source->mailbox = vadm_mailbox_ref(thread->mailbox);
-    thread->pdus = vadm_notify_pdus_new(vadm_snmp_notification_ended, thread);
-    thread->notify = vadm_notify_new(vadm_handler_get_mib(thread->handler), &hooks);
+    thread->pdus = vadm_notify_pdus_new(vadm_snmp_notification_ended);
+    vadm_snmp_meet_sources(thread);
     if (vadm_snmp_set_up(thread))
         vadm_snmp_loop(thread);
     vadm_snmp_tear_down(thread);
@@ -492,12 +467,18 @@ vadm_snmp_thread_main(void *data)
 static void
 vadm_snmp_thread_free(VadmSnmpThread *thread)
 {
+    for (guint i = 0; i < thread->n_served; i++) {
+        vadm_handler_free(thread->served[i].handler);
+        g_free(thread->served[i].name);
+    }
+    g_free(thread->served);
+    vadm_registrations_free(thread->registrations);
+    vadm_contexts_free(thread->contexts);
     vadm_mailbox_unref(thread->mailbox);
     vadm_cond_clear(&thread->cond);
     vadm_mutex_clear(&thread->lock);
     g_free(thread->master);
     g_free(thread->context);
-    g_free(thread->name);
     g_free(thread);
 }
 
@@ -520,16 +501,76 @@ vadm_snmp_thread_spawn(VadmSnmpThread *thread, GError **error)
     return TRUE;
 }
 
+/* Returns: (nullable): NULL: they cannot all be served */
+static VadmContexts *
+vadm_snmp_list_contexts(const VadmSnmpDaemon *daemons, guint n_daemons, GError **error)
+{
+    g_autoptr(VadmContexts) contexts = vadm_contexts_new();
+
+    if (n_daemons < 1 || n_daemons > VADM_SNMP_DAEMONS_MAX) {
+        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG,
+                    "%u daemons: the agent serves from 1 to %u", n_daemons, VADM_SNMP_DAEMONS_MAX);
+        return NULL;
+    }
+    for (guint i = 0; i < n_daemons; i++) {
+        if (vadm_contexts_add(contexts, daemons[i].name, daemons[i].source))
+            continue;
+        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG,
+                    "daemon '%s': the name must have from 1 to %u octets, and no other daemon the "
+                    "same, as it is the name of an SNMP context",
+                    daemons[i].name, VADM_CONTEXT_NAME_MAX);
+        return NULL;
+    }
+    return g_steal_pointer(&contexts);
+}
+
+/* A context that is given for the first daemon must not be the name of another one. */
+static gboolean
+vadm_snmp_check_context(const VadmSnmpConfig *config, const VadmSnmpDaemon *daemons,
+                        guint n_daemons, GError **error)
+{
+    for (guint i = 1; i < n_daemons; i++) {
+        if (g_strcmp0(config->context, daemons[i].name) != 0)
+            continue;
+        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG,
+                    "SNMP context '%s': that is the one of the daemon with this name",
+                    config->context);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static void
+vadm_snmp_thread_take(VadmSnmpThread *thread, const VadmSnmpConfig *config,
+                      const VadmSnmpDaemon *daemons, guint n_daemons)
+{
+    thread->served = g_new0(VadmSnmpServed, n_daemons);
+    thread->n_served = n_daemons;
+    for (guint i = 0; i < n_daemons; i++) {
+        VadmSnmpServed *served = &thread->served[i];
+
+        served->thread = thread;
+        served->source = daemons[i].source;
+        served->name = g_strdup(daemons[i].name);
+        served->handler = vadm_handler_new(daemons[i].source, daemons[i].settings, thread->contexts,
+                                           config->writable);
+    }
+}
+
 VadmSnmpThread *
 vadm_snmp_thread_start(const VadmSnmpConfig *config, const VadmSnmpDaemon *daemons, guint n_daemons,
                        GError **error)
 {
     static atomic_bool started;
     g_autoptr(GSocketAddress) address = vadm_transport_parse(config->master, error);
+    g_autoptr(VadmContexts) contexts = NULL;
     g_autoptr(VadmMailbox) mailbox = NULL;
     VadmSnmpThread *thread;
 
     if (!address)
+        return NULL;
+    contexts = vadm_snmp_list_contexts(daemons, n_daemons, error);
+    if (!contexts || !vadm_snmp_check_context(config, daemons, n_daemons, error))
         return NULL;
     if (atomic_exchange(&started, TRUE)) {
         g_set_error(error, VADM_ERROR, VADM_ERROR_INTERNAL,
@@ -546,15 +587,13 @@ vadm_snmp_thread_start(const VadmSnmpConfig *config, const VadmSnmpDaemon *daemo
     vadm_cond_init(&thread->cond);
     thread->master = g_strdup(config->master);
     thread->context = g_strdup(config->context ? config->context : "");
-    thread->name = g_strdup(daemons[0].name);
     thread->retry_interval = MAX(config->retry_interval, 1);
     thread->session_fd = -1;
     thread->mailbox = g_steal_pointer(&mailbox);
-    thread->source = daemons[0].source;
-    (void)n_daemons;
-    thread->handler = vadm_handler_new(daemons[0].source, daemons[0].settings, config->writable);
+    thread->contexts = g_steal_pointer(&contexts);
+    thread->registrations = vadm_registrations_new(thread->master, thread->retry_interval);
+    vadm_snmp_thread_take(thread, config, daemons, n_daemons);
     if (!vadm_snmp_thread_spawn(thread, error)) {
-        vadm_handler_free(thread->handler);
         vadm_snmp_thread_free(thread);
         return NULL;
     }

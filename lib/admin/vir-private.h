@@ -96,16 +96,36 @@ gboolean vadm_vir_object_unref(gpointer object);
  */
 gboolean vadm_vir_object_check(gconstpointer object, VadmVirKind kind, const char *function);
 
-/* ---- typed parameters: vir-params.c, vir-params-text.c ---- */
+/* ---- typed parameters ---- */
 
-/** vadm_vir_params_from_wire: @list: decoded; its strings are copied. @params: (out): for
- * virTypedParamsFree(). @nparams: (out). FALSE: an error was raised: VIR_ERR_RPC for a type that
- * does not exist and for a name that is too long, and for more than @max parameters */
-gboolean vadm_vir_params_from_wire(const vadm_typed_param *list, guint n, guint max,
+/** vadm_vir_params_check: (vir-params.c) whether a parameter called @name can be appended. FALSE:
+ * an error was raised that names @function, a public one. */
+gboolean vadm_vir_params_check(const virTypedParameterPtr *params, const int *nparams,
+                               const int *maxparams, const char *name, const char *function);
+/** vadm_vir_params_append: (vir-params.c) after vadm_vir_params_check(). @value: of it the type and
+ * the value; a string is copied, and NULL becomes "". */
+void vadm_vir_params_append(virTypedParameterPtr *params, int *nparams, int *maxparams,
+                            const virTypedParameter *value, const char *name);
+
+/**
+ * vadm_vir_params_from_wire: (vir-params-wire.c)
+ * @list: decoded, @n of them; what they hold is copied
+ * @params: (out): for virTypedParamsFree()
+ * @nparams: (out): @n
+ *
+ * Returns: FALSE: an error was raised: a name that virTypedParameter cannot hold
+ */
+gboolean vadm_vir_params_from_wire(const vadm_typed_param *list, guint n,
                                    virTypedParameterPtr *params, int *nparams);
 
-/** vadm_vir_params_to_wire: @list: (out): for vadm_vir_params_wire_free(); an empty one is not
- * NULL. FALSE: an error of VIR_FROM_NONE was raised: a type that does not exist */
+/**
+ * vadm_vir_params_to_wire: (vir-params-wire.c)
+ * @params: the program's, @nparams of them, at least 0
+ * @list: (out): copies, for vadm_vir_params_wire_free(); never NULL
+ * @n: (out): @nparams
+ *
+ * Returns: FALSE: an error was raised: a type that does not exist
+ */
 gboolean vadm_vir_params_to_wire(const virTypedParameter *params, int nparams,
                                  vadm_typed_param **list, guint *n);
 void vadm_vir_params_wire_free(vadm_typed_param *list, guint n);

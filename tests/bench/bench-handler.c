@@ -389,7 +389,7 @@ bench_run(Bench *bench, BenchRun run, guint requests)
     VadmSettings *settings = vadm_settings_new(0, 5);
     double begun;
 
-    bench->handler = vadm_handler_new(source, settings, TRUE);
+    bench->handler = vadm_handler_new(source, settings, NULL, TRUE);
     run(bench, MIN(requests, BENCH_BULK)); /* what is made on first use is made */
     begun = bench_cpu_time();
     bench_measured(bench, run, requests);

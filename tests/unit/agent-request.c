@@ -16,7 +16,9 @@ agent_bed_init(AgentBed *bed, gboolean writable)
     snmp_disable_log();
     bed->fake = fake_source_new();
     bed->settings = vadm_settings_new(0x3e7, 5);
-    bed->handler = vadm_handler_new(&bed->fake->base, bed->settings, writable);
+    bed->contexts = vadm_contexts_new();
+    vadm_contexts_add(bed->contexts, bed->fake->daemon.name, &bed->fake->base);
+    bed->handler = vadm_handler_new(&bed->fake->base, bed->settings, bed->contexts, writable);
 }
 
 void
@@ -25,6 +27,7 @@ agent_bed_clear(AgentBed *bed)
     vadm_handler_free(bed->handler);
     g_assert(bed->fake->views_open == 0);
     g_assert(bed->fake->open == 0);
+    vadm_contexts_free(bed->contexts);
     vadm_settings_free(bed->settings);
     fake_source_free(bed->fake);
 }

@@ -3,12 +3,14 @@
 #ifndef VADM_TESTS_AGENT_REQUEST_H
 #define VADM_TESTS_AGENT_REQUEST_H
 
+#include "agent/contexts.h"
 #include "agent/handler.h"
 #include "fake-source.h"
 
 typedef struct {
     FakeSource *fake;
     VadmSettings *settings;
+    VadmContexts *contexts; /* that of fake, to which others may be added */
     VadmHandler *handler;
 } AgentBed;
 

@@ -8,11 +8,11 @@ AGENT_SET = $(AGENT_REQUEST) tests/unit/agent-fixture.c tests/unit/agent-fixture
 check_PROGRAMS += tests/unit/test-agent-mib tests/unit/test-agent-set \
 	tests/unit/test-agent-phases tests/unit/test-agent-delegation tests/unit/test-agent-settings \
 	tests/unit/test-agent-notify tests/unit/test-agent-notify-master \
-	tests/unit/test-agent-notification
+	tests/unit/test-agent-notify-back tests/unit/test-agent-notification
 TESTS += tests/unit/test-agent-mib tests/unit/test-agent-set \
 	tests/unit/test-agent-phases tests/unit/test-agent-delegation tests/unit/test-agent-settings \
 	tests/unit/test-agent-notify tests/unit/test-agent-notify-master \
-	tests/unit/test-agent-notification
+	tests/unit/test-agent-notify-back tests/unit/test-agent-notification
 EXTRA_DIST += tests/unit/agent-expected.inc
 tests_unit_test_agent_mib_SOURCES = tests/unit/test-agent-mib.c $(AGENT_REQUEST)
 tests_unit_test_agent_mib_CFLAGS = $(AGENT_TEST_CFLAGS)
@@ -38,12 +38,16 @@ tests_unit_test_agent_notify_master_SOURCES = tests/unit/test-agent-notify-maste
 	$(AGENT_NOTIFY_BED) $(AGENT_FAKE)
 tests_unit_test_agent_notify_master_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_notify_master_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_agent_notify_back_SOURCES = tests/unit/test-agent-notify-back.c \
+	$(AGENT_NOTIFY_BED) $(AGENT_FAKE)
+tests_unit_test_agent_notify_back_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_agent_notify_back_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_notification_SOURCES = tests/unit/test-agent-notification.c $(AGENT_FAKE)
 tests_unit_test_agent_notification_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_notification_LDADD = $(AGENT_TEST_LIBS)
 
-# The snmp thread around a fake source, for experiments with a real master agent.
-check_PROGRAMS += tests/unit/agent-probe
+# The snmp thread around fake sources: live tests run it, hence it is made by 'make'.
+noinst_PROGRAMS += tests/unit/agent-probe
 tests_unit_agent_probe_SOURCES = tests/unit/agent-probe.c $(AGENT_FAKE)
-tests_unit_agent_probe_CFLAGS = $(AGENT_TEST_CFLAGS)
-tests_unit_agent_probe_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_agent_probe_CFLAGS = $(AM_CFLAGS) -I$(top_srcdir)/tests/unit $(NETSNMP_CFLAGS)
+tests_unit_agent_probe_LDADD = libvadm-agent.la libvadm-common.la $(NETSNMP_LIBS) $(GLIB_LIBS)

@@ -126,14 +126,14 @@ set_up(void)
     set_clients(1, 0, VADM_LIMIT_NORMAL);
     set_clients(300, 0, VADM_LIMIT_NORMAL);
     settings = vadm_settings_new(0, 0);
-    mib = vadm_mib_new(&fake->base, settings, TRUE, TRUE);
+    mib = vadm_mib_new(&fake->base, settings, NULL, TRUE);
     sent = g_string_new(NULL);
     tickets = g_array_new(FALSE, FALSE, sizeof(gsize));
     answering = TRUE;
     failing = FALSE;
     woken = 0;
-    now = g_get_monotonic_time();
-    notify = vadm_notify_new(mib, &hooks);
+    now = g_get_monotonic_time() + 2 * VADM_NOTIFY_START_US; /* the start is over */
+    notify = vadm_notify_new(mib, &hooks, VADM_NOTIFY_WINDOW);
     connect_master(TRUE);
     check_sent("");
 }

@@ -391,7 +391,7 @@ count_answer(VadmStatus status, guint at, gpointer user)
 START_TEST(test_answered_once)
 {
     static const guint32 name[] = {1, 4, 1, 3, 1};
-    g_autoptr(VadmMib) mib = vadm_mib_new(&bed.fake->base, bed.settings, TRUE, TRUE);
+    g_autoptr(VadmMib) mib = vadm_mib_new(&bed.fake->base, bed.settings, NULL, TRUE);
     g_autoptr(VadmSet) set = vadm_set_new(mib);
     g_autoptr(GArray) answers = g_array_new(FALSE, FALSE, sizeof(VadmStatus));
     VadmView *view = bed.fake->base.class->view_begin(&bed.fake->base);

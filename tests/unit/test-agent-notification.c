@@ -64,7 +64,7 @@ set_up(void)
 {
     fake = fake_source_new();
     settings = vadm_settings_new(0, 0);
-    mib = vadm_mib_new(&fake->base, settings, TRUE, TRUE);
+    mib = vadm_mib_new(&fake->base, settings, NULL, TRUE);
 }
 
 static void

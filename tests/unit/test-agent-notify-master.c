@@ -29,6 +29,26 @@ START_TEST(test_window)
 }
 END_TEST
 
+/* A window of its own size, of which several together make one. */
+START_TEST(test_share)
+{
+    const VadmNotifyHooks hooks = {bed_send, bed_wake, &fake};
+
+    vadm_notify_free(notify);
+    notify = vadm_notify_new(mib, &hooks, 3);
+    connect_master(TRUE);
+    answering = FALSE;
+    fake->config.notify_enable = ENABLE_ALL;
+    for (guint i = 0; i < 20; i++)
+        fake_source_tell(fake, VADM_EVENT_CLIENT_CONNECTED, 300, 7);
+    run();
+    ck_assert_uint_eq(tickets->len, 3);
+    answering = TRUE;
+    run();
+    check_counts(20, 0);
+}
+END_TEST
+
 /* While the master does not answer nothing piles up, and then what is true is told. */
 START_TEST(test_stall)
 {
@@ -235,12 +255,10 @@ START_TEST(test_first_connect)
     fake_source_server(fake, 1)->clients_unauth_state = VADM_LIMIT_FULL;
     fake_source_server(fake, 1)->workers_exhausted = TRUE;
     fake_source_server(fake, 1)->upstream_state = VADM_UPSTREAM_UNREACHABLE;
-    fake->daemon.state = VADM_REACH_UNREACHABLE;
-    notify = vadm_notify_new(mib, &hooks);
+    notify = vadm_notify_new(mib, &hooks, VADM_NOTIFY_WINDOW);
     check_sent("");
     connect_master(TRUE);
-    check_sent("lvaDaemonUnreachable, lvaClientsFull 1 0/10, lvaUnauthFull 1, "
-               "lvaWorkersExhausted 1, lvaUpstreamDown 1");
+    check_sent("lvaClientsFull 1 0/10, lvaUnauthFull 1, lvaWorkersExhausted 1, lvaUpstreamDown 1");
 }
 END_TEST
 
@@ -386,7 +404,7 @@ START_TEST(test_no_view_at_first)
     vadm_notify_free(notify);
     set_clients(300, 10, VADM_LIMIT_FULL);
     fake->no_view = TRUE;
-    notify = vadm_notify_new(mib, &hooks);
+    notify = vadm_notify_new(mib, &hooks, VADM_NOTIFY_WINDOW);
     connect_master(TRUE);
     ck_assert_int_gt(run(), now);
     fake->no_view = FALSE;
@@ -536,6 +554,7 @@ main(void)
     TCase *queue = add_case(suite, "queue");
 
     tcase_add_test(master, test_window);
+    tcase_add_test(master, test_share);
     tcase_add_test(master, test_stall);
     tcase_add_test(master, test_timeout);
     tcase_add_test(master, test_reconnect);

@@ -269,7 +269,7 @@ START_TEST(test_config_at_start)
 
     vadm_notify_free(notify);
     fake->looked = change_config_once;
-    notify = vadm_notify_new(mib, &hooks);
+    notify = vadm_notify_new(mib, &hooks, VADM_NOTIFY_WINDOW);
     connect_master(TRUE);
     check_sent("lvaConfigChanged 2");
 }
