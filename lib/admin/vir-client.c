@@ -91,8 +91,7 @@ virAdmServerListClients(virAdmServerPtr srv, virAdmClientPtr **clients, unsigned
     args.srv.name = srv->name;
     if (vadm_vir_call(srv->conn, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS,
                       (xdrproc_t)xdr_vadm_admin_server_list_clients_args, &args, decode, &ret)) {
-        n = vadm_vir_list_length(clients != NULL, ret.clients.clients_len, ret.ret,
-                                 VADM_ADMIN_CLIENTS_MAX);
+        n = vadm_vir_list_length(clients != NULL, ret.clients.clients_len, ret.ret);
         if (clients && n >= 0)
             *clients = new_clients(srv, ret.clients.clients_val, (guint)n);
     }
@@ -148,7 +147,7 @@ virAdmClientGetInfo(virAdmClientPtr client, virTypedParameterPtr *params, int *n
     args.clnt = to_wire(client);
     return vadm_vir_call_for_params(client->server->conn, VADM_ADMIN_PROC_CLIENT_GET_INFO,
                                     (xdrproc_t)xdr_vadm_admin_client_get_info_args, &args,
-                                    VADM_ADMIN_CLIENT_INFO_PARAMS_MAX, params, nparams);
+                                    (xdrproc_t)xdr_vadm_admin_client_get_info_ret, params, nparams);
 }
 
 VADM_VIR_PUBLIC int

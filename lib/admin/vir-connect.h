@@ -42,6 +42,31 @@ VadmVirIoResult vadm_vir_connect_call(virAdmConnectPtr conn, VadmVirIoCall *call
  * Returns: whether it was */
 gboolean vadm_vir_raise_result(VadmVirIoResult result, const VadmVirIoCall *call);
 
+/** vadm_vir_count: Returns: @count; -1, and an error was raised, when that is no int */
+int vadm_vir_count(guint32 count);
+/** vadm_vir_list_length: the same of a list: its @length, or the daemon's @count when it was not
+ * @listed */
+int vadm_vir_list_length(gboolean listed, guint length, guint32 count);
+
+/** vadm_vir_check_out_params: FALSE: an error was raised: one of them is NULL */
+gboolean vadm_vir_check_out_params(virTypedParameterPtr *params, const int *nparams,
+                                   const char *function);
+/**
+ * vadm_vir_call_for_params: as vadm_vir_call(), for a procedure whose result is one array of
+ * parameters.
+ * @decode: its XDR function
+ * @params: (out): for virTypedParamsFree()
+ *
+ * Returns: 0; -1: an error was raised
+ */
+int vadm_vir_call_for_params(virAdmConnectPtr conn, gint32 procedure, xdrproc_t encode,
+                             gconstpointer args, xdrproc_t decode, virTypedParameterPtr *params,
+                             int *nparams);
+/** vadm_vir_check_in_params: FALSE: an error was raised: @params is NULL, @nparams negative or
+ * above @max */
+gboolean vadm_vir_check_in_params(const virTypedParameter *params, int nparams, guint max,
+                                  const char *function);
+
 /** vadm_vir_server_new: Returns: (transfer full): holds @conn */
 virAdmServerPtr vadm_vir_server_new(virAdmConnectPtr conn, const char *name);
 /** vadm_vir_client_new: Returns: (transfer full): holds @server */

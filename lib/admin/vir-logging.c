@@ -2,6 +2,7 @@
 /* What a daemon logs, and where to. */
 #include "admin/vir-connect.h"
 #include "rpc/extension.h"
+#include "rpc/rpc-error.h"
 
 /* ---- outputs and filters ---- */
 

@@ -69,8 +69,7 @@ virAdmConnectListServers(virAdmConnectPtr conn, virAdmServerPtr **servers, unsig
         return -1;
     if (vadm_vir_call(conn, VADM_ADMIN_PROC_CONNECT_LIST_SERVERS,
                       (xdrproc_t)xdr_vadm_admin_connect_list_servers_args, &args, decode, &ret)) {
-        n = vadm_vir_list_length(servers != NULL, ret.servers.servers_len, ret.ret,
-                                 VADM_ADMIN_SERVERS_MAX);
+        n = vadm_vir_list_length(servers != NULL, ret.servers.servers_len, ret.ret);
         if (servers && n >= 0)
             *servers = new_servers(conn, ret.servers.servers_val, (guint)n);
     }
@@ -104,10 +103,9 @@ virAdmConnectLookupServer(virAdmConnectPtr conn, const char *name, unsigned int 
 
 /* ---- parameters: of the worker pool and of the limits, which differ in a number ---- */
 
-/* The replies of both procedures are one array of parameters; so are those of client info. */
 static int
 get_params(virAdmServerPtr srv, gint32 procedure, virTypedParameterPtr *params, int *nparams,
-           guint max, unsigned int flags, const char *function)
+           xdrproc_t decode, unsigned int flags, const char *function)
 {
     struct vadm_admin_server_get_threadpool_parameters_args args = {{NULL}, flags};
     g_autoptr(VadmVirObject) held = vadm_vir_object_hold(srv, VADM_VIR_SERVER, function);
@@ -117,7 +115,7 @@ get_params(virAdmServerPtr srv, gint32 procedure, virTypedParameterPtr *params, 
     args.srv.name = srv->name;
     return vadm_vir_call_for_params(srv->conn, procedure,
                                     (xdrproc_t)xdr_vadm_admin_server_get_threadpool_parameters_args,
-                                    &args, max, params, nparams);
+                                    &args, decode, params, nparams);
 }
 
 static int
@@ -148,7 +146,8 @@ virAdmServerGetThreadPoolParameters(virAdmServerPtr srv, virTypedParameterPtr *p
 {
     vadm_vir_enter();
     return get_params(srv, VADM_ADMIN_PROC_SERVER_GET_THREADPOOL_PARAMETERS, params, nparams,
-                      VADM_ADMIN_THREADPOOL_PARAMS_MAX, flags, __func__);
+                      (xdrproc_t)xdr_vadm_admin_server_get_threadpool_parameters_ret, flags,
+                      __func__);
 }
 
 VADM_VIR_PUBLIC int
@@ -166,7 +165,7 @@ virAdmServerGetClientLimits(virAdmServerPtr srv, virTypedParameterPtr *params, i
 {
     vadm_vir_enter();
     return get_params(srv, VADM_ADMIN_PROC_SERVER_GET_CLIENT_LIMITS, params, nparams,
-                      VADM_ADMIN_CLIENT_LIMITS_PARAMS_MAX, flags, __func__);
+                      (xdrproc_t)xdr_vadm_admin_server_get_client_limits_ret, flags, __func__);
 }
 
 VADM_VIR_PUBLIC int

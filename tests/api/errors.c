@@ -92,7 +92,6 @@ call_with_null_connection(void)
     CASE(virAdmConnectSetLoggingFilters(NULL, "", 0));
     CASE(virAdmConnectSetLoggingOutputs(NULL, "", 0));
     CASE(virAdmConnectSetDaemonTimeout(NULL, 0, 0));
-    CASE(virAdmGetVersion(NULL));
 }
 
 static void
