@@ -26,7 +26,9 @@ PEER_FIXTURE = tests/unit/peer-fixture.c tests/unit/peer-fixture.h
 CLIENT_TEST_LIBS = libvadm-client.la $(CHECK_LIBS) $(GLIB_LIBS) $(TIRPC_LIBS)
 check_PROGRAMS += tests/unit/test-session tests/unit/test-admin-uri
 TESTS += tests/unit/test-session tests/unit/test-admin-uri
-tests_unit_test_session_SOURCES = tests/unit/test-session.c $(PEER_FIXTURE)
+tests_unit_test_session_SOURCES = tests/unit/test-session.c tests/unit/test-session-peer.c \
+	tests/unit/test-session-owner.c \
+	tests/unit/session-fixture.c tests/unit/session-fixture.h $(PEER_FIXTURE)
 tests_unit_test_session_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_session_LDADD = $(CLIENT_TEST_LIBS)
 tests_unit_test_admin_uri_SOURCES = tests/unit/test-admin-uri.c
