@@ -12,3 +12,7 @@ tests_unit_test_vir_params_SOURCES = tests/unit/test-vir-params.c
 tests_unit_test_vir_params_CPPFLAGS = $(VIR_TEST_CPPFLAGS)
 tests_unit_test_vir_params_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_vir_params_LDADD = $(VIR_TEST_LIBS)
+
+TESTS += tests/unit/test-library.sh
+EXTRA_DIST += tests/unit/test-library.sh tests/unit/library-symbols.txt \
+	tests/unit/library-probe.c tests/unit/library-coexist.c
