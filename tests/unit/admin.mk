@@ -34,3 +34,10 @@ tests_unit_test_session_LDADD = $(CLIENT_TEST_LIBS)
 tests_unit_test_admin_uri_SOURCES = tests/unit/test-admin-uri.c
 tests_unit_test_admin_uri_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_admin_uri_LDADD = $(CLIENT_TEST_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz-session
+TESTS += tests/fuzz/fuzz-session
+tests_fuzz_fuzz_session_SOURCES = tests/fuzz/fuzz-session.c tests/fuzz/fuzz-main.c \
+	tests/unit/test-rpc-data.h
+tests_fuzz_fuzz_session_CFLAGS = $(UNIT_CFLAGS) -DRUNS=20000u
+tests_fuzz_fuzz_session_LDADD = $(CLIENT_TEST_LIBS)
