@@ -248,8 +248,8 @@ vadm_snmp_notification_ended(gsize ticket, gboolean answered, long error, gpoint
     }
     vadm_notify_refused(served->notify, ticket);
     if (!thread->notify_refused)
-        VADM_WARN("the master agent at %s refuses a notification of '%s': error %ld",
-                  thread->master, served->name, error);
+        VADM_WARN("the master agent at %s refuses a notification: error %ld (daemon '%s')",
+                  thread->master, error, served->name);
     thread->notify_refused = TRUE;
 }
 
