@@ -56,6 +56,28 @@ vadm_get_identity_port(const VadmColumn *column, const VadmRow *row, VadmDatum *
     return identity && vadm_datum_set_number(out, identity->address.port);
 }
 
+/* 0: one that has no number in the MIB. */
+static gboolean
+vadm_get_transport(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+{
+    return ((const VadmClientRow *)row->row)->transport > 0 && vadm_get_enum(column, row, out);
+}
+
+static gboolean
+vadm_get_read_only(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+{
+    return vadm_row_identity(row) && vadm_get_truth(column, row, out);
+}
+
+/* Not known where it is not known when the client came. */
+static gboolean
+vadm_get_client_age(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+{
+    const VadmClientRow *client = row->row;
+
+    return client->connected_since > 0 && vadm_get_u32(column, row, out);
+}
+
 /* Reads connected whenever there is a row. */
 static gboolean
 vadm_get_admin_status(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
@@ -101,11 +123,11 @@ vadm_mib_find_client(VadmView *view, VadmMatch match, VadmRow *row)
 /* In the order of the arcs. */
 static const VadmColumn vadm_mib_client_columns[] = {
     VADM_COLUMN(lvaClientId, COUNTER64, CLIENT_ID, vadm_get_u64, VadmClientRow, id),
-    VADM_COLUMN(lvaClientTransport, INTEGER, CLIENT_TRANSPORT, vadm_get_enum, VadmClientRow,
+    VADM_COLUMN(lvaClientTransport, INTEGER, CLIENT_TRANSPORT, vadm_get_transport, VadmClientRow,
                 transport),
     VADM_COLUMN(lvaClientConnectedSince, OCTET_STR, CLIENT_CONNECTED_SINCE, vadm_get_time,
                 VadmClientRow, connected_since),
-    VADM_COLUMN(lvaClientReadOnly, INTEGER, CLIENT_READ_ONLY, vadm_get_truth, VadmClientRow,
+    VADM_COLUMN(lvaClientReadOnly, INTEGER, CLIENT_READ_ONLY, vadm_get_read_only, VadmClientRow,
                 readonly),
     VADM_COLUMN_OWN(lvaClientAddressType, INTEGER, CLIENT_ADDRESS_TYPE, vadm_get_identity_inet_type,
                     0),
@@ -137,7 +159,7 @@ static const VadmColumn vadm_mib_client_columns[] = {
     VADM_COLUMN_OWN_RW(lvaClientAdminStatus, INTEGER, CLIENT_ADMIN_STATUS, vadm_get_admin_status, 0,
                        VADM_RANGE(VADM_CLIENT_CONNECTED, VADM_CLIENT_DISCONNECT)),
     VADM_COLUMN_OWN(lvaClientPeer, OCTET_STR, CLIENT_PEER, vadm_get_peer, VADM_SNMP_STRING_MAX),
-    VADM_COLUMN(lvaClientAge, GAUGE, CLIENT_AGE, vadm_get_u32, VadmClientRow, age),
+    VADM_COLUMN(lvaClientAge, GAUGE, CLIENT_AGE, vadm_get_client_age, VadmClientRow, age),
 };
 
 static const VadmColumn vadm_mib_client_notify_columns[] = {

@@ -14,6 +14,12 @@ vadm_mib_find_log(VadmView *view, VadmMatch match, VadmRow *row)
 }
 
 static gboolean
+vadm_get_log_level(const VadmColumn *column, const VadmRow *row, VadmDatum *out)
+{
+    return ((const VadmConfigRow *)row->row)->log_level > 0 && vadm_get_u32(column, row, out);
+}
+
+static gboolean
 vadm_mib_find_log_stats(VadmView *view, VadmMatch match, VadmRow *row)
 {
     const VadmConfigRow *config = view->source->class->config(view);
@@ -34,7 +40,7 @@ vadm_mib_find_log_stats(VadmView *view, VadmMatch match, VadmRow *row)
 
 /* In the order of the arcs. */
 static const VadmColumn vadm_mib_log_columns[] = {
-    VADM_COLUMN_RW(lvaLogLevel, INTEGER, LOG_LEVEL, vadm_get_u32, VadmConfigRow, log_level, 0,
+    VADM_COLUMN_RW(lvaLogLevel, INTEGER, LOG_LEVEL, vadm_get_log_level, VadmConfigRow, log_level, 0,
                    VADM_RANGE(1, 5)),
     VADM_COLUMN_RW(lvaLogFilters, OCTET_STR, LOG_FILTERS, vadm_get_string, VadmConfigRow,
                    log_filters, VADM_SNMP_LONG_STRING_MAX, VADM_TEXT(VADM_SNMP_LONG_STRING_MAX)),

@@ -1,26 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/notification.h"
 
-#include <string.h>
-
 #include "agent/mib-private.h"
 
-#define VADM_DAEMON(object)                                                                        \
+#define VADM_OBJECT(table, object)                                                                 \
     {                                                                                              \
-        &vadm_mib_daemon_scalars, LVA_ARC_##object                                                 \
+        &vadm_mib_##table, LVA_ARC_##object                                                        \
     }
-#define VADM_CONFIG(object)                                                                        \
-    {                                                                                              \
-        &vadm_mib_config_scalars, LVA_ARC_##object                                                 \
-    }
-#define VADM_SERVER(object)                                                                        \
-    {                                                                                              \
-        &vadm_mib_server_table, LVA_ARC_##object                                                   \
-    }
-#define VADM_CLIENT(object)                                                                        \
-    {                                                                                              \
-        &vadm_mib_client_table, LVA_ARC_##object                                                   \
-    }
+#define VADM_DAEMON(object) VADM_OBJECT(daemon_scalars, object)
+#define VADM_CONFIG(object) VADM_OBJECT(config_scalars, object)
+#define VADM_SERVER(object) VADM_OBJECT(server_table, object)
+#define VADM_CLIENT(object) VADM_OBJECT(client_table, object)
 #define VADM_NOTIFICATION(object, enable, ...)                                                     \
     {                                                                                              \
         .arc = LVA_ARC_##object, .name = #object, .bit = VADM_NOTIFY_##enable, .objects = {        \
@@ -65,13 +55,6 @@ static const VadmNotification vadm_notifications[] = {
     VADM_NOTIFICATION(lvaUpstreamUp, UPSTREAM, VADM_SERVER(lvaServerName),
                       VADM_SERVER(lvaServerUpstreamState)),
 };
-
-const VadmNotification *
-vadm_notification_all(gsize *n)
-{
-    *n = G_N_ELEMENTS(vadm_notifications);
-    return vadm_notifications;
-}
 
 guint16
 vadm_notification_bits(VadmEventKind kind)

@@ -56,8 +56,6 @@ gboolean vadm_notification_is_condition(const VadmEvent *event);
 guint16 vadm_notification_bits(VadmEventKind kind);
 /** vadm_notification_find: Returns: (transfer none): what @event is notified with */
 const VadmNotification *vadm_notification_find(const VadmEvent *event);
-/** vadm_notification_all: in the order of their arcs; @n: (out) */
-const VadmNotification *vadm_notification_all(gsize *n);
 
 /**
  * vadm_notification_fill:

@@ -22,21 +22,8 @@ struct _VadmNotifyQueue {
 static guint
 vadm_notify_queue_bound(VadmEventKind kind)
 {
-    switch (kind) {
-    case VADM_EVENT_AUTH_FAILURE:
-    case VADM_EVENT_CLIENT_CONNECTED:
-    case VADM_EVENT_CLIENT_DISCONNECTED:
-        return VADM_NOTIFY_QUEUE_EVENTS;
-    case VADM_EVENT_CLIENT_LIMIT:
-    case VADM_EVENT_UNAUTH_LIMIT:
-    case VADM_EVENT_WORKERS:
-    case VADM_EVENT_UPSTREAM:
-    case VADM_EVENT_DAEMON:
-    case VADM_EVENT_CONFIG:
-    case VADM_EVENT_LAST:
-    default:
-        return VADM_NOTIFY_QUEUE_STATES;
-    }
+    return VADM_EVENT_BITS_EACH & VADM_EVENT_BIT(kind) ? VADM_NOTIFY_QUEUE_EVENTS
+                                                       : VADM_NOTIFY_QUEUE_STATES;
 }
 
 VadmNotifyQueue *

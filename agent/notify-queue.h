@@ -9,13 +9,16 @@
 
 #include "common/source.h"
 
-/* How many of one kind may wait: of those that tell a state, which can be read again, and of those
- * that cannot. */
+/* How many of one kind may wait: of those of which the last one counts, and of those of which each
+ * does. */
 #define VADM_NOTIFY_QUEUE_STATES 256u
 #define VADM_NOTIFY_QUEUE_EVENTS 4096u
 
 #define VADM_EVENT_BIT(kind) (1u << (kind))
 #define VADM_EVENT_BITS_ALL  ((1u << VADM_EVENT_LAST) - 1)
+/* Kinds of which each event counts. */
+#define VADM_EVENT_BITS_EACH                                                                       \
+    (VADM_EVENT_BIT(VADM_EVENT_CLIENT_CONNECTED) | VADM_EVENT_BIT(VADM_EVENT_CLIENT_DISCONNECTED))
 
 typedef struct _VadmNotifyQueue VadmNotifyQueue;
 

@@ -50,26 +50,12 @@ struct _VadmNotify {
     gint64 interval; /* microseconds */
 };
 
-/* Kinds that tell a state, or of which only the last one within an interval counts. */
-static gboolean
-vadm_notify_is_paced(VadmEventKind kind)
-{
-    return kind != VADM_EVENT_CLIENT_CONNECTED && kind != VADM_EVENT_CLIENT_DISCONNECTED;
-}
-
 /* Kinds of which the last event is kept instead of reading rows later: no row tells of a failure,
  * and that of the configuration may show a generation that will be undone. */
 static gboolean
 vadm_notify_is_kept(VadmEventKind kind)
 {
     return kind == VADM_EVENT_AUTH_FAILURE || kind == VADM_EVENT_CONFIG;
-}
-
-static guint
-vadm_notify_paced_kinds(void)
-{
-    return VADM_EVENT_BITS_ALL & ~(VADM_EVENT_BIT(VADM_EVENT_CLIENT_CONNECTED) |
-                                   VADM_EVENT_BIT(VADM_EVENT_CLIENT_DISCONNECTED));
 }
 
 /* The run's look at the source */
@@ -389,10 +375,10 @@ vadm_notify_take(VadmNotify *notify, VadmEvent *event)
 {
     if (event->kind == VADM_EVENT_DAEMON && event->daemon.state == VADM_REACH_UP)
         notify->back = TRUE; /* looked at in the next run: this one's view may be older */
-    if (vadm_notify_is_paced(event->kind))
-        vadm_notify_pace(notify, event);
-    else
+    if (VADM_EVENT_BITS_EACH & VADM_EVENT_BIT(event->kind))
         vadm_notify_pass(notify, event);
+    else
+        vadm_notify_pace(notify, event);
     vadm_event_free(event);
 }
 
@@ -401,6 +387,8 @@ vadm_notify_take(VadmNotify *notify, VadmEvent *event)
 static void
 vadm_notify_drain(VadmNotify *notify)
 {
+    guint kinds =
+        notify->connected ? VADM_EVENT_BITS_ALL & ~VADM_EVENT_BITS_EACH : VADM_EVENT_BITS_ALL;
     VadmEvent *event;
 
     while (vadm_notify_has_room(notify) &&
@@ -408,9 +396,7 @@ vadm_notify_drain(VadmNotify *notify)
         vadm_notify_take(notify, event);
     if (vadm_notify_has_room(notify))
         return;
-    while (
-        (event = vadm_notify_queue_pop(notify->queue, notify->connected ? vadm_notify_paced_kinds()
-                                                                        : VADM_EVENT_BITS_ALL)))
+    while ((event = vadm_notify_queue_pop(notify->queue, kinds)))
         vadm_notify_take(notify, event);
 }
 

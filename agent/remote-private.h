@@ -23,11 +23,15 @@
 typedef struct {
     gint refs;         /* atomic */
     VadmClientRow row; /* without age */
-    gboolean settled;  /* its identity will not be fetched again */
+    /* main thread only: */
+    gboolean settled; /* its identity will not be fetched again */
+    guint tries;      /* how often it was asked for */
+    gint64 asked;     /* monotonic time of the last of them; 0: never */
 } VadmRemoteClient;
 
 typedef struct {
-    VadmServerRow row;  /* row.name is ours */
+    VadmServerRow row;  /* row.name is ours, never NULL, and printable */
+    gboolean listed;    /* its clients could be read: none is none */
     GPtrArray *clients; /* of VadmRemoteClient, in the order of their index */
 } VadmRemoteServer;
 
@@ -42,8 +46,9 @@ typedef struct {
     VadmOrigin last_origin;
     char *raw_filters; /* as the daemon gave them */
     char *filters;     /* as lvaLogFilters shows them */
-    guint32 log_level; /* 1..5, by the first filter that matches everything */
-    char *outputs;
+    guint32
+        log_level; /* 1..5, by the first filter that matches everything; 0 without raw_filters */
+    char *outputs; /* the texts are NULL where they could not be read */
     GPtrArray *servers; /* of VadmRemoteServer, in the order of their index */
 } VadmRemoteSnapshot;
 
@@ -60,11 +65,13 @@ struct _VadmRemoteSource {
     VadmRemoteSnapshot *snapshot; /* under lock; never NULL */
 
     struct _VadmRemoteLink *link;     /* main thread: remote-link.c */
-    struct _VadmRemoteMemory *memory; /* main thread: what outlives a snapshot: remote-compare.c */
+    struct _VadmRemoteReader *reader; /* main thread: remote-refresh.c */
+    struct _VadmRemoteMemory *memory; /* main thread: what outlives a snapshot: remote-memory.c */
     struct _VadmRemoteWriter *writer; /* remote-set.c */
 };
 
 /* remote-snapshot.c: any thread. */
+VadmRemoteClient *vadm_remote_client_new(void);
 VadmRemoteSnapshot *vadm_remote_snapshot_new(void);
 VadmRemoteSnapshot *vadm_remote_snapshot_ref(VadmRemoteSnapshot *snapshot);
 void vadm_remote_snapshot_unref(VadmRemoteSnapshot *snapshot);
@@ -85,7 +92,25 @@ VadmRemoteSnapshot *vadm_remote_get_snapshot(VadmRemoteSource *source);
 gboolean vadm_remote_is_fresh(const VadmRemoteSource *source, const VadmRemoteSnapshot *snapshot,
                               gint64 now);
 
+/** vadm_remote_fill_daemon, _config: rows of @snapshot, whose texts they borrow.
+ * @fresh: vadm_remote_is_fresh(). Any thread. */
+void vadm_remote_fill_daemon(const VadmRemoteSource *source, const VadmRemoteSnapshot *snapshot,
+                             gboolean fresh, VadmDaemonRow *row);
+void vadm_remote_fill_config(const VadmRemoteSnapshot *snapshot, gboolean fresh, gint64 now,
+                             VadmConfigRow *row);
+
 /* remote-link.c: main thread, as all below. */
+
+/** vadm_remote_link_new: begins to connect when the main loop runs. */
+struct _VadmRemoteLink *vadm_remote_link_new(VadmRemoteSource *source);
+/** vadm_remote_link_free: calls that wait for an answer get VADM_ERROR_NO_CONNECT first. */
+void vadm_remote_link_free(struct _VadmRemoteLink *link);
+gboolean vadm_remote_is_connected(const VadmRemoteSource *source);
+/** vadm_remote_set_in_flight: how many calls the daemon takes at once. */
+void vadm_remote_set_in_flight(VadmRemoteSource *source, guint max);
+guint vadm_remote_get_in_flight(const VadmRemoteSource *source);
+/** vadm_remote_is_read: the daemon was read in full just now. */
+void vadm_remote_is_read(VadmRemoteSource *source);
 
 /** vadm_remote_call: as vadm_session_call(), of the admin program; without a connection @done gets
  * VADM_ERROR_NO_CONNECT, from the main loop. */
@@ -94,6 +119,18 @@ void vadm_remote_call(VadmRemoteSource *source, gint32 procedure, xdrproc_t enco
 /** vadm_remote_drop: the state of the daemon is unknown: drops the connection, connects anew and
  * reads everything again. @why: for the log. */
 void vadm_remote_drop(VadmRemoteSource *source, const char *why);
+
+/* remote-refresh.c */
+struct _VadmRemoteReader *vadm_remote_reader_new(VadmRemoteSource *source);
+void vadm_remote_reader_free(struct _VadmRemoteReader *reader);
+/** vadm_remote_reader_start: a connection has opened: reads now, and every interval from now on. */
+void vadm_remote_reader_start(VadmRemoteSource *source);
+/** vadm_remote_reader_stop: there is no connection any more. */
+void vadm_remote_reader_stop(VadmRemoteSource *source);
+/** vadm_remote_reader_hold: no refresh until it is released, but vadm_remote_read_again() goes on:
+ * a refresh would find a half of what is being set, and take it for somebody else's change. */
+void vadm_remote_reader_hold(VadmRemoteSource *source);
+void vadm_remote_reader_release(VadmRemoteSource *source);
 
 /**
  * vadm_remote_read_again: remote-refresh.c
@@ -148,29 +185,42 @@ char *vadm_remote_log_show(const char *raw, guint32 *level);
 /**
  * vadm_remote_log_compose:
  * @raw: what the daemon has now, as it gave them
- * @filters: (nullable): wanted lvaLogFilters; NULL: as they are
+ * @filters: (nullable): wanted lvaLogFilters; NULL: as they are. If they are those that are shown,
+ *     everything keeps its place; else the level's filter is put behind them, so that all of them
+ *     act, unless they have one that matches everything themselves: that is the level then
  * @level: wanted lvaLogLevel 1..5; 0: as it is
  * @error: VADM_ERROR_INVALID_VALUE with libvirt's text; VADM_ERROR_INCONSISTENT: both were given,
- * and
- *     @filters has one that matches everything
+ *     and @filters has one that matches everything
  *
- * Returns: (transfer full) (nullable): what to send to the daemon; equal in effect to @raw when
+ * Returns: (transfer full) (nullable): what to send to the daemon, "" for none. With NULL and 0
+ * it is what makes the daemon show @raw; another result is equal to that one if and only if
  * nothing changes
  */
 char *vadm_remote_log_compose(const char *raw, const char *filters, guint32 level, GError **error);
+/** vadm_remote_log_predict: Returns: (transfer full): what the daemon will show when @sent, which
+ * vadm_remote_log_compose() has made, is set */
+char *vadm_remote_log_predict(const char *sent);
 
 /* remote-guard.c */
 /**
  * vadm_remote_guard_outputs:
- * @outputs: normalised (vadm_log_normalise_outputs())
- * @error: VADM_ERROR_DENIED naming the path and what is wrong with it
+ * @outputs: as they were given (a relative path would have become an absolute one of ours) and
+ *     found valid by vadm_log_normalise_outputs()
+ * @error: VADM_ERROR_DENIED naming the path and what is wrong with it; VADM_ERROR_SYSTEM: it
+ *     cannot be looked at
  *
  * The daemon opens the files, and follows symbolic links: a file is allowed only below one of
- * @directories, of which every component is owned by root and not writable by group or others, and
- * only where it does not exist yet or is a regular file with one link. Main thread.
+ * @directories, if every directory from the root to the file is owned by root and not writable by
+ * group or others, none is reached by a symbolic link, and the file does not exist yet or is a
+ * regular file of root's with one link. Where we, like the daemon, are not root, our own user may
+ * be the owner as well. Other kinds of outputs open no file. Main thread.
  */
 gboolean vadm_remote_guard_outputs(const char *outputs, const char *const *directories,
                                    GError **error);
+
+/* remote-memory.c: main thread */
+struct _VadmRemoteMemory *vadm_remote_memory_new(const VadmRemoteConfig *config);
+void vadm_remote_memory_free(struct _VadmRemoteMemory *memory);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmRemoteSnapshot, vadm_remote_snapshot_unref)
 

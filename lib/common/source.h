@@ -157,7 +157,8 @@ typedef struct {
 
 /*
  * Who a client is. Immutable and reference counted: what is learnt later (names, SASL) makes a
- * new one that replaces the old by pointer. Strings are never NULL: "" is known to be absent.
+ * new one that replaces the old by pointer. Strings: "" is known to be absent; NULL, and only in a
+ * remote source: there is one that cannot be shown, being no printable UTF-8.
  */
 typedef struct {
     gint refs;        /* atomic */
@@ -204,11 +205,11 @@ typedef struct {
     VadmStorage storage;
     guint32 confirm_left;
     guint32 age;
-    guint32 log_level; /* 1..4, 5 daemonDefault */
-    const char *log_filters, *log_outputs;
-    VadmLogStatsRow log_stats[5]; /* [1..4] by level */
-    guint16 notify_enable;        /* bit n: lvaNotifyEnable bit n */
-    guint32 notify_min_interval;  /* seconds */
+    guint32 log_level; /* 1..4, 5 daemonDefault; 0: a remote source cannot tell */
+    const char *log_filters, *log_outputs; /* NULL likewise */
+    VadmLogStatsRow log_stats[5];          /* [1..4] by level */
+    guint16 notify_enable;                 /* bit n: lvaNotifyEnable bit n */
+    guint32 notify_min_interval;           /* seconds */
 } VadmConfigRow;
 
 typedef struct {
@@ -226,7 +227,11 @@ typedef struct {
     guint64 jobs_done, jobs_failed, job_wait_time, job_run_time; /* times in microseconds */
     VadmUpstreamState upstream_state;
     gboolean workers_exhausted; /* the state of the alarm: lvaWorkersExhausted was the last one */
+    guint32 unknown; /* VADM_SERVER_UNKNOWN() of those that a remote source could not read */
 } VadmServerRow;
+
+/* The bit of a VADM_FIELD_SERVER_... in VadmServerRow.unknown: not instantiated in this row. */
+#define VADM_SERVER_UNKNOWN(field) (1u << ((field)-VADM_FIELD_SERVER_NAME))
 
 typedef struct {
     guint32 server, index;

@@ -14,7 +14,8 @@
 typedef struct _VadmConn VadmConn;
 
 typedef enum {
-    VADM_CONN_END_EOF,   /* the peer closed, or reset, the connection */
+    VADM_CONN_END_EOF,   /* the peer closed, or reset, the connection: G_IO_ERROR_CLOSED after an
+                          * end of file, else G_IO_ERROR_CONNECTION_CLOSED or G_TLS_ERROR_EOF */
     VADM_CONN_END_ERROR, /* reading or writing failed */
     VADM_CONN_END_FRAME  /* a length word out of range */
 } VadmConnEnd;
@@ -54,6 +55,11 @@ void vadm_conn_set_reading(VadmConn *conn, gboolean reading);
  * the peer has sent before and was not read is lost then. For peers whose requests nobody needs
  * any more once they are gone. TLS connections tell it only when they are read. */
 void vadm_conn_notice_hangup(VadmConn *conn);
+
+/** vadm_conn_read_to_end: from now on, when writing finds that the peer is gone, what the peer has
+ * sent before is still read and delivered, and the end is told after it. For clients, to whom the
+ * replies that wait tell what was done. */
+void vadm_conn_read_to_end(VadmConn *conn);
 
 /**
  * vadm_conn_send: queues @message: (transfer full) and writes what the socket takes at once.

@@ -20,3 +20,15 @@ tests_unit_test_source_local_SOURCES = tests/unit/test-source-local.c $(ADMIN_FI
 	agent/source-local.c agent/source-local.h agent/source-local-private.h agent/source-local-set.c
 tests_unit_test_source_local_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_source_local_LDADD = $(ADMIN_TEST_LIBS)
+
+# The client's side, against a scripted peer.
+PEER_FIXTURE = tests/unit/peer-fixture.c tests/unit/peer-fixture.h
+CLIENT_TEST_LIBS = libvadm-client.la $(CHECK_LIBS) $(GLIB_LIBS) $(TIRPC_LIBS)
+check_PROGRAMS += tests/unit/test-session tests/unit/test-admin-uri
+TESTS += tests/unit/test-session tests/unit/test-admin-uri
+tests_unit_test_session_SOURCES = tests/unit/test-session.c $(PEER_FIXTURE)
+tests_unit_test_session_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_session_LDADD = $(CLIENT_TEST_LIBS)
+tests_unit_test_admin_uri_SOURCES = tests/unit/test-admin-uri.c
+tests_unit_test_admin_uri_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_admin_uri_LDADD = $(CLIENT_TEST_LIBS)

@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "rpc/rpc-error.h"
@@ -474,6 +477,36 @@ put_word(guint8 *at, guint32 word)
 {
     word = GUINT32_TO_BE(word);
     memcpy(at, &word, 4);
+}
+
+static void G_GNUC_NORETURN
+nobody_main(void)
+{
+    struct pollfd ready = {.events = POLLIN};
+    char octet;
+
+    if (setgid(65534) != 0 || setuid(65534) != 0)
+        _exit(2);
+    ready.fd = peer_new(fix.admin_path)->fd;
+    if (poll(&ready, 1, (int)(PATIENCE / G_TIME_SPAN_MILLISECOND)) != 1)
+        _exit(3);
+    _exit(read(ready.fd, &octet, 1) == 0 ? 0 : 4);
+}
+
+void
+connect_as_nobody(void)
+{
+    int status = -1;
+    pid_t child;
+
+    ck_assert_int_eq(chmod(fix.folder, 0755), 0);
+    ck_assert_int_eq(chmod(fix.admin_path, 0666), 0);
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0)
+        nobody_main();
+    SPIN_UNTIL(waitpid(child, &status, WNOHANG) == child);
+    ck_assert_int_eq(status, 0);
 }
 
 VadmMessage *

@@ -87,6 +87,9 @@ VadmMessage *peer_receive(Peer *peer);
 void peer_expect_eof(Peer *peer);
 /** Anything to read? After the main loop has settled. */
 gboolean peer_is_silent(Peer *peer);
+/** For root only: another user, let through to the admin socket, connects and must be sent away
+ * without a word. */
+void connect_as_nobody(void);
 
 VadmMessage *make_message(guint32 program, gint32 procedure, guint32 type, guint32 serial,
                           guint32 status, gconstpointer payload, gsize length);

@@ -104,6 +104,7 @@ void client_call_program(VadmClient *client, guint32 program, gint32 procedure, 
 /* OPEN of "test:///default", and its reply. */
 void client_open(VadmClient *client, guint32 serial);
 
+void message_destroy(gpointer message);
 VadmMessage *raw_message(guint32 program, guint32 type, gint32 procedure, guint32 serial,
                          guint32 status, const void *payload, gsize length);
 /* Checks that @message is an error reply. */

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+RELAY_FIXTURE = tests/unit/relay-fixture.c tests/unit/relay-fixture.h \
+	tests/unit/relay-upstream-fixture.c
 check_PROGRAMS += tests/unit/test-relay
 TESTS += tests/unit/test-relay
 tests_unit_test_relay_SOURCES = tests/unit/test-relay.c tests/unit/test-relay-upstream.c \
-	tests/unit/test-relay-state.c \
-	tests/unit/relay-fixture.c tests/unit/relay-fixture.h
+	tests/unit/test-relay-state.c $(RELAY_FIXTURE)
 tests_unit_test_relay_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_relay_LDADD = libvadm-daemon.la libvadm-rpc.la libvadm-common.la \
 	$(CHECK_LIBS) $(GLIB_LIBS) $(TIRPC_LIBS)
@@ -12,7 +13,7 @@ tests_unit_test_relay_LDADD = libvadm-daemon.la libvadm-rpc.la libvadm-common.la
 check_PROGRAMS += tests/unit/test-relay-auth
 TESTS += tests/unit/test-relay-auth
 tests_unit_test_relay_auth_SOURCES = tests/unit/test-relay-auth.c tests/unit/test-rpc-data.h \
-	tests/unit/relay-fixture.c tests/unit/relay-fixture.h
+	$(RELAY_FIXTURE)
 tests_unit_test_relay_auth_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_relay_auth_LDADD = $(tests_unit_test_relay_LDADD)
 

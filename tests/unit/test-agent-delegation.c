@@ -3,42 +3,21 @@
  * phase up. */
 #include <string.h>
 
-#include "agent-request.h"
+#include "agent-fixture.h"
 #include "agent/set.h"
-#include "unit.h"
-
-static AgentBed bed;
-static AgentPdu pdu;
 
 static void
 set_up(void)
 {
-    agent_bed_init(&bed, TRUE);
-    memset(&pdu, 0, sizeof(pdu));
-    pdu.transaction = 7;
+    agent_set_up();
     agent_add_long(&pdu, "1.7.2.0", ASN_UNSIGNED, 77);
     agent_add_long(&pdu, "1.4.1.3.1", ASN_UNSIGNED, 6);
-}
-
-static void
-tear_down(void)
-{
-    agent_pdu_clear(&pdu);
-    agent_bed_clear(&bed);
 }
 
 static guint32
 interval(void)
 {
     return vadm_settings_get(bed.settings).notify_min_interval;
-}
-
-static void
-check_last_error(const char *part)
-{
-    g_autofree char *text = vadm_settings_get_last_error(bed.settings);
-
-    ck_assert_msg(strstr(text, part) != NULL, "lvaConfigLastError is %s", text);
 }
 
 static void
@@ -449,7 +428,7 @@ main(void)
     Suite *suite = suite_create("agent-delegation");
     TCase *tests = tcase_create("delegation");
 
-    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_checked_fixture(tests, set_up, agent_tear_down);
     tcase_add_test(tests, test_whole_set);
     tcase_add_test(tests, test_undo);
     tcase_add_test(tests, test_errors);

@@ -460,6 +460,20 @@ START_TEST(test_queue_bounded_disabled)
 }
 END_TEST
 
+/* As many of one kind as of a state: of failures within an interval only the last one counts. */
+START_TEST(test_queue_of_failures_bounded)
+{
+    for (guint i = 0; i < VADM_NOTIFY_QUEUE_STATES + 100; i++) {
+        fake_source_server(fake, 300)->auth_failures = i;
+        fake_source_tell(fake, VADM_EVENT_AUTH_FAILURE, 300, 2);
+    }
+    check_sent("lvaClientAuthFailure 300 100");
+    now += 5 * SECOND;
+    check_sent("lvaClientAuthFailure 300 355");
+    check_counts(2, VADM_NOTIFY_QUEUE_STATES + 100 - 1); /* all but the one sent for itself */
+}
+END_TEST
+
 /* A flood of one kind does not push out another. */
 START_TEST(test_queue_kinds_apart)
 {
@@ -561,6 +575,7 @@ main(void)
     tcase_add_test(queue, test_queue_wakes_once);
     tcase_add_test(queue, test_queue_bounded);
     tcase_add_test(queue, test_queue_bounded_disabled);
+    tcase_add_test(queue, test_queue_of_failures_bounded);
     tcase_add_test(queue, test_queue_kinds_apart);
     tcase_add_test(queue, test_threads);
     return vadm_unit_main(suite);

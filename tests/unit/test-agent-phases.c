@@ -3,9 +3,8 @@
  * that completes at once, later, or not in time. */
 #include <string.h>
 
-#include "agent-request.h"
+#include "agent-fixture.h"
 #include "agent/set.h"
-#include "unit.h"
 
 /* Instrumented programs are several times slower. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -18,24 +17,6 @@
 #ifndef ORDERS_MAX
 #define ORDERS_MAX 5
 #endif
-
-static AgentBed bed;
-static AgentPdu pdu;
-
-static void
-set_up(void)
-{
-    agent_bed_init(&bed, TRUE);
-    memset(&pdu, 0, sizeof(pdu));
-    pdu.transaction = 7;
-}
-
-static void
-tear_down(void)
-{
-    agent_pdu_clear(&pdu);
-    agent_bed_clear(&bed);
-}
 
 /* ---- every order ---- */
 
@@ -328,7 +309,7 @@ main(void)
     tcase_set_timeout(every, 120);
     tcase_add_loop_test(every, test_orders, 0, G_N_ELEMENTS(orders));
     suite_add_tcase(suite, every);
-    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_checked_fixture(tests, agent_set_up, agent_tear_down);
     tcase_add_test(tests, test_repeated_reserve);
     tcase_add_test(tests, test_orphans);
     tcase_add_test(tests, test_orphan_timer);

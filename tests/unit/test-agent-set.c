@@ -3,35 +3,8 @@
  * that take time in test-agent-delegation.c, the lock in test-agent-settings.c. */
 #include <string.h>
 
-#include "agent-request.h"
+#include "agent-fixture.h"
 #include "agent/set.h"
-#include "unit.h"
-
-static AgentBed bed;
-static AgentPdu pdu;
-
-static void
-set_up(void)
-{
-    agent_bed_init(&bed, TRUE);
-    memset(&pdu, 0, sizeof(pdu));
-    pdu.transaction = 7;
-}
-
-static void
-tear_down(void)
-{
-    agent_pdu_clear(&pdu);
-    agent_bed_clear(&bed);
-}
-
-static void
-check_last_error(const char *part)
-{
-    g_autofree char *text = vadm_settings_get_last_error(bed.settings);
-
-    ck_assert_msg(strstr(text, part) != NULL, "lvaConfigLastError is %s", text);
-}
 
 START_TEST(test_two_varbinds)
 {
@@ -386,7 +359,7 @@ main(void)
     TCase *tests = tcase_create("set");
 
     tcase_set_timeout(tests, 60);
-    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_checked_fixture(tests, agent_set_up, agent_tear_down);
     tcase_add_test(tests, test_two_varbinds);
     tcase_add_loop_test(tests, test_refusals, 0, G_N_ELEMENTS(refusals));
     tcase_add_test(tests, test_long_text);

@@ -2,35 +2,8 @@
 /* What is the agent's own: the lock, the last error, the settings of notifications; and views. */
 #include <string.h>
 
-#include "agent-request.h"
+#include "agent-fixture.h"
 #include "agent/views.h"
-#include "unit.h"
-
-static AgentBed bed;
-static AgentPdu pdu;
-
-static void
-set_up(void)
-{
-    agent_bed_init(&bed, TRUE);
-    memset(&pdu, 0, sizeof(pdu));
-    pdu.transaction = 7;
-}
-
-static void
-tear_down(void)
-{
-    agent_pdu_clear(&pdu);
-    agent_bed_clear(&bed);
-}
-
-static void
-check_last_error(const char *part)
-{
-    g_autofree char *text = vadm_settings_get_last_error(bed.settings);
-
-    ck_assert_msg(strstr(text, part) != NULL, "lvaConfigLastError is %s", text);
-}
 
 static long
 lock_value(void)
@@ -312,7 +285,7 @@ main(void)
     Suite *suite = suite_create("agent-settings");
     TCase *tests = tcase_create("settings");
 
-    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_checked_fixture(tests, agent_set_up, agent_tear_down);
     tcase_add_test(tests, test_lock);
     tcase_add_test(tests, test_lock_undone);
     tcase_add_test(tests, test_lock_advances_at_commit);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is told of clients, limits, the upstream and the configuration: when, in what order, and
  * with which rows. */
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/txn.h"
@@ -261,28 +259,6 @@ END_TEST
 
 /* Authentication */
 
-static void
-connect_as_nobody(void)
-{
-    int status = 0;
-    pid_t child = fork();
-
-    ck_assert_int_ge(child, 0);
-    if (child == 0) {
-        Peer *peer;
-        char octet;
-
-        if (setgid(65534) != 0 || setuid(65534) != 0)
-            _exit(2);
-        peer = peer_new(fix.admin_path);
-        while (read(peer->fd, &octet, 1) < 0 && errno == EAGAIN)
-            g_usleep(1000);
-        _exit(0);
-    }
-    SPIN_UNTIL(waitpid(child, &status, WNOHANG) == child);
-    ck_assert_int_eq(status, 0);
-}
-
 START_TEST(who_may_not_enter_is_told_with_a_row)
 {
     gint64 before = g_get_real_time();
@@ -291,8 +267,6 @@ START_TEST(who_may_not_enter_is_told_with_a_row)
     if (geteuid() != 0)
         return; /* only root can be somebody else */
     events_start();
-    ck_assert_int_eq(chmod(fix.folder, 0755), 0);
-    ck_assert_int_eq(chmod(fix.admin_path, 0666), 0);
     vadm_server_preset_id(fix.admin, G_MAXUINT32);
     connect_as_nobody();
     ck_assert_uint_eq(heard_count(), 1);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the daemon's typed parameters say about a client and about a server. */
+#ifndef VADM_AGENT_REMOTE_IDENTITY_H
+#define VADM_AGENT_REMOTE_IDENTITY_H
+
+#include "common/source.h"
+#include "rpc/protocol.h"
+
+/**
+ * vadm_remote_parse_identity:
+ * @params: the answer to CLIENT_GET_INFO
+ * @readonly: (out)
+ *
+ * Texts that are no printable UTF-8 are NULL; an address that is none is unknown(0), with its text.
+ * Any thread. Returns: (transfer full) (nullable): NULL: no such answer of libvirt: "readonly",
+ * which is always there, is not
+ */
+VadmIdentity *vadm_remote_parse_identity(const vadm_typed_param *params, guint n_params,
+                                         gboolean *readonly);
+gboolean vadm_remote_identity_equal(const VadmIdentity *a, const VadmIdentity *b);
+
+/** vadm_remote_parse_address: @text: "192.0.2.7:52110", "[2001:db8::1]:52110",
+ * "[fe80::1%eth0]:52110". FALSE: it is none, and @address unknown. */
+gboolean vadm_remote_parse_address(const char *text, VadmInetAddress *address);
+
+/** vadm_remote_parse_threadpool, _limits: puts what is there into @row, and clears its bits of
+ * row->unknown. */
+void vadm_remote_parse_threadpool(const vadm_typed_param *params, guint n_params,
+                                  VadmServerRow *row);
+void vadm_remote_parse_limits(const vadm_typed_param *params, guint n_params, VadmServerRow *row);
+
+/** vadm_remote_text_is_fit: whether @text can be shown: UTF-8 without control characters. */
+gboolean vadm_remote_text_is_fit(const char *text);
+
+#endif

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The writing half of the source beside a daemon.
+check_PROGRAMS += tests/unit/test-remote-guard tests/unit/test-remote-log
+TESTS += tests/unit/test-remote-guard tests/unit/test-remote-log
+tests_unit_test_remote_guard_SOURCES = tests/unit/test-remote-guard.c agent/remote-guard.c
+tests_unit_test_remote_guard_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_remote_guard_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+tests_unit_test_remote_log_SOURCES = tests/unit/test-remote-log.c agent/remote-log.c
+tests_unit_test_remote_log_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_remote_log_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
