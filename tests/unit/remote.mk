@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The reading half of the source beside a daemon, against a daemon that is made up.
+REMOTE_FIXTURE = tests/unit/remote-fixture.c tests/unit/remote-fixture.h $(PEER_FIXTURE)
+REMOTE_TEST_LIBS = libvadm-remote.la libvadm-client.la libvadm-daemon.la $(CHECK_LIBS) \
+	$(GLIB_LIBS) $(TIRPC_LIBS)
+check_PROGRAMS += tests/unit/test-remote-read
+TESTS += tests/unit/test-remote-read
+tests_unit_test_remote_read_SOURCES = tests/unit/test-remote-read.c $(REMOTE_FIXTURE) tests/unit/remote-stub.c
+tests_unit_test_remote_read_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_remote_read_LDADD = $(REMOTE_TEST_LIBS)
