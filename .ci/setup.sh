@@ -5,7 +5,8 @@
 # What the build needs; beyond it what the private daemons need, what the tests use, and what
 # the complete ./run-tests uses.
 packages_build="autoconf automake libtool make gcc libc6-dev pkg-config perl rpcsvc-proto \
-    libglib2.0-dev libtirpc-dev libsnmp-dev libsystemd-dev libselinux1-dev libsasl2-dev check"
+    libglib2.0-dev libtirpc-dev libsnmp-dev libsystemd-dev libselinux1-dev libsasl2-dev libcap-ng-dev \
+    check"
 packages_run="snmp snmpd snmptrapd libvirt-daemon libvirt-clients python3 util-linux"
 packages_unit="smitools strace sasl2-bin libsasl2-modules libsasl2-modules-db"
 # Debian 13 has libvirtd's storage driver in a package of its own.

@@ -23,9 +23,10 @@ libvadm_agent_la_SOURCES = \
 libvadm_agent_la_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
 libvadm_agent_la_LIBADD = libvadm-common.la $(NETSNMP_LIBS)
 
-sbin_PROGRAMS += virtadmd
-virtadmd_SOURCES = agent/virtadmd.c agent/descriptors.c agent/descriptors.h \
-	agent/log-options.c agent/log-options.h \
+# Beside it the same subagent for daemons that are not ours.
+sbin_PROGRAMS += virtadmd virtadm-agent
+PROGRAM_SOURCES = agent/log-options.c agent/log-options.h agent/startup.c agent/startup.h
+virtadmd_SOURCES = agent/virtadmd.c agent/descriptors.c agent/descriptors.h $(PROGRAM_SOURCES) \
 	agent/source-local.c agent/source-local.h agent/source-local-private.h agent/source-local-set.c
 virtadmd_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SYSTEMD_CFLAGS)
 virtadmd_LDADD = libvadm-agent.la libvadm-admin.la libvadm-daemon.la libvadm-rpc.la \
@@ -34,6 +35,7 @@ virtadmd_LDADD = libvadm-agent.la libvadm-admin.la libvadm-daemon.la libvadm-rpc
 # A daemon that is administered over its admin socket, as a source.
 noinst_LTLIBRARIES += libvadm-remote.la
 libvadm_remote_la_SOURCES = \
+	agent/remote-apply.c \
 	agent/remote-compare.c \
 	agent/remote-guard.c \
 	agent/remote-identity.c agent/remote-identity.h \
@@ -41,9 +43,17 @@ libvadm_remote_la_SOURCES = \
 	agent/remote-log.c \
 	agent/remote-memory.c agent/remote-memory.h \
 	agent/remote-pass.c agent/remote-pass.h \
+	agent/remote-plan.c \
 	agent/remote-private.h \
 	agent/remote-refresh.c \
+	agent/remote-set.c agent/remote-set.h \
 	agent/remote-snapshot.c \
 	agent/source-remote.c agent/source-remote.h
 libvadm_remote_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS)
 libvadm_remote_la_LIBADD = libvadm-client.la libvadm-daemon.la libvadm-common.la
+
+virtadm_agent_SOURCES = agent/virtadm-agent.c agent/capabilities.c agent/capabilities.h \
+	agent/discover.c agent/discover.h $(PROGRAM_SOURCES)
+virtadm_agent_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS) $(SYSTEMD_CFLAGS) $(CAPNG_CFLAGS)
+virtadm_agent_LDADD = libvadm-agent.la libvadm-remote.la libvadm-client.la libvadm-daemon.la \
+	libvadm-rpc.la libvadm-common.la $(GLIB_LIBS) $(SYSTEMD_LIBS) $(CAPNG_LIBS)

@@ -13,9 +13,6 @@
 #include <glib-unix.h>
 
 #include <config.h>
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 #define VADM_LOG_CATEGORY "virtadmd"
 #include "admin/admin-program.h"
@@ -23,30 +20,22 @@
 #include "agent/log-options.h"
 #include "agent/snmp-thread.h"
 #include "agent/source-local.h"
+#include "agent/startup.h"
 #include "daemon/daemon.h"
 #include "daemon/relay.h"
 #include "daemon/sasl.h"
 #include "daemon/state-file.h"
 #include "daemon/state.h"
 
-#define DEFAULT_CONFIG SYSCONFDIR "/virtadm/virtadmd.conf"
+#define PROGRAM "virtadmd"
 
-/* How long the end of the process waits for the snmp thread (a stopped master agent blocks it),
- * for what is being stored, and for the writers of the log, microseconds. */
-#define SNMP_STOP_TIMEOUT (1500 * G_TIME_SPAN_MILLISECOND)
+/* How long the end of the process waits for what is being stored, and for the writers of the
+ * log, microseconds. */
 #define SAVE_STOP_TIMEOUT (1500 * G_TIME_SPAN_MILLISECOND)
 #define LOG_DRAIN_TIMEOUT G_TIME_SPAN_SECOND
 
-enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
-
 typedef struct {
-    char *config_file; /* NULL: the default file, or built-in defaults without it */
-    gboolean check_config, print_config, version;
-    char *log_level;
-} Options;
-
-typedef struct {
-    Options options;
+    VadmOptions options;
     GPtrArray *warnings; /* of what was read before there was a log */
     GMainLoop *loop;
     VadmLog *log;
@@ -56,16 +45,6 @@ typedef struct {
     VadmSnmpThread *snmp;
     gboolean stopping, clean;
 } Program;
-
-static void
-program_notify(const char *state)
-{
-#ifdef HAVE_SYSTEMD
-    sd_notify(0, state);
-#else
-    (void)state;
-#endif
-}
 
 static void
 program_stopped(gboolean clean, gpointer user)
@@ -84,7 +63,7 @@ program_quit(gpointer user)
     if (program->stopping)
         return;
     program->stopping = TRUE;
-    program_notify("STOPPING=1");
+    vadm_startup_tell_manager("STOPPING=1");
     vadm_daemon_shutdown(program->daemon, program_stopped, program);
 }
 
@@ -116,22 +95,6 @@ program_make(VadmServer *server, gpointer user)
     return vadm_relay_new(server);
 }
 
-/* Logging starts before everything that may want to say something. */
-static gboolean
-program_start_log(Program *program, VadmConfig *config, GError **error)
-{
-    g_autoptr(VadmLogSet) set =
-        vadm_log_options_open(program->log, config, program->warnings, error);
-
-    if (!set)
-        return FALSE;
-    vadm_log_install(program->log, set);
-    config->log_set = g_steal_pointer(&set);
-    for (guint i = 0; i < program->warnings->len; i++)
-        VADM_WARN("%s", (const char *)program->warnings->pdata[i]);
-    return TRUE;
-}
-
 static gboolean
 program_start_snmp(Program *program, const VadmConfig *config, GError **error)
 {
@@ -161,7 +124,7 @@ program_start(Program *program, VadmConfig *config, GError **error)
         .user = program,
     };
 
-    if (!program_start_log(program, config, error))
+    if (!vadm_startup_install_log(program->log, config, program->warnings, error))
         return FALSE;
     vadm_descriptors_raise(config);
     /* for the whole process, and before its threads */
@@ -185,7 +148,7 @@ program_stop(Program *program)
 {
     gboolean clean = program->clean;
 
-    if (program->snmp && !vadm_snmp_thread_stop(program->snmp, SNMP_STOP_TIMEOUT)) {
+    if (program->snmp && !vadm_snmp_thread_stop(program->snmp, VADM_SNMP_STOP_TIMEOUT)) {
         VADM_WARN("the snmp thread does not end (master agent stopped?): left behind");
         clean = FALSE;
     }
@@ -198,12 +161,11 @@ program_stop(Program *program)
         g_clear_pointer(&program->source, vadm_source_local_free);
         g_clear_pointer(&program->settings, vadm_settings_free);
         g_clear_pointer(&program->daemon, vadm_daemon_free);
-        vadm_log_set_default(NULL);
-        vadm_log_free(program->log, LOG_DRAIN_TIMEOUT);
+        vadm_startup_free_log(program->log, LOG_DRAIN_TIMEOUT);
         return;
     }
     vadm_log_flush(program->log, LOG_DRAIN_TIMEOUT);
-    _exit(STATUS_OK);
+    _exit(VADM_STATUS_OK);
 }
 
 static int
@@ -218,49 +180,18 @@ program_run(Program *program, VadmConfig *config)
     g_unix_signal_add(SIGTERM, program_terminate, program);
     g_unix_signal_add(SIGINT, program_terminate, program);
     if (!program_start(program, config, &error)) {
-        fprintf(stderr, "virtadmd: %s\n", error->message);
+        vadm_startup_fail(PROGRAM, VADM_STATUS_FAILED, error);
         VADM_ERR("%s", error->message);
         vadm_log_flush(program->log, LOG_DRAIN_TIMEOUT);
         /* Threads run and sockets may be open: the kernel cleans up faster than we could. */
-        _exit(STATUS_FAILED);
+        _exit(VADM_STATUS_FAILED);
     }
-    VADM_INFO("virtadmd %s is ready", PACKAGE_VERSION);
-    program_notify("READY=1");
+    VADM_INFO(PROGRAM " %s is ready", PACKAGE_VERSION);
+    vadm_startup_tell_manager("READY=1");
     g_main_loop_run(program->loop);
     program_stop(program);
     g_main_loop_unref(program->loop);
-    return STATUS_OK;
-}
-
-static int
-program_usage(const char *message)
-{
-    fprintf(stderr, "virtadmd: %s\nTry 'virtadmd --help'.\n", message);
-    return STATUS_USAGE;
-}
-
-static gboolean
-options_parse(Options *options, int *argc, char ***argv, GError **error)
-{
-    GOptionEntry entries[] = {
-        {"config", 'c', 0, G_OPTION_ARG_FILENAME, &options->config_file,
-         "Read FILE instead of " DEFAULT_CONFIG, "FILE"},
-        {"check-config", 0, 0, G_OPTION_ARG_NONE, &options->check_config,
-         "Check the configuration and exit", NULL},
-        {"print-config", 0, 0, G_OPTION_ARG_NONE, &options->print_config,
-         "Print the configuration in effect, and where each value comes from, and exit", NULL},
-        {"log-level", 0, 0, G_OPTION_ARG_STRING, &options->log_level,
-         "Log messages from level N on: 1 debug, 2 info, 3 warning, 4 error", "N"},
-        {"version", 'V', 0, G_OPTION_ARG_NONE, &options->version, "Print the version and exit",
-         NULL},
-        G_OPTION_ENTRY_NULL,
-    };
-    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
-
-    g_option_context_set_summary(
-        context, "A gateway in front of a libvirt daemon, administered by virt-admin and SNMP.");
-    g_option_context_add_main_entries(context, entries, NULL);
-    return g_option_context_parse(context, argc, argv, error);
+    return VADM_STATUS_OK;
 }
 
 /* The configuration, and what only a person who looks at it wants to know. */
@@ -301,7 +232,7 @@ startup_load_state(Startup *startup, GPtrArray *warnings)
 /* Built-in defaults, configuration file, state file, environment, command line: who comes later
  * wins. */
 static gboolean
-startup_load(Startup *startup, const Options *options, GPtrArray *warnings, GError **error)
+startup_load(Startup *startup, const VadmOptions *options, GPtrArray *warnings, GError **error)
 {
     g_autoptr(VadmConfig) file = NULL;
     g_autoptr(VadmConfig) base = NULL;
@@ -325,13 +256,6 @@ startup_load(Startup *startup, const Options *options, GPtrArray *warnings, GErr
     return TRUE;
 }
 
-static void
-startup_print_warnings(const GPtrArray *warnings)
-{
-    for (guint i = 0; i < warnings->len; i++)
-        fprintf(stderr, "virtadmd: %s\n", (const char *)warnings->pdata[i]);
-}
-
 static int
 startup_print(const Startup *startup)
 {
@@ -345,25 +269,8 @@ startup_print(const Startup *startup)
         "storage: %s\nstate file: %s (%s)",
         startup->config->storage == VADM_STORAGE_NON_VOLATILE ? "nonVolatile" : "volatile",
         startup->state_path, states[startup->state]);
-    g_autofree char *text = vadm_config_to_traced_text(startup->config, startup->origins, comment);
 
-    fputs(text, stdout);
-    return fflush(stdout) == 0 ? STATUS_OK : STATUS_FAILED;
-}
-
-/* --check-config also opens the log files, as the start would, and removes those it made. */
-static int
-startup_check(const Startup *startup, VadmLog *log, GPtrArray *warnings)
-{
-    g_autoptr(GError) error = NULL;
-    VadmLogSet *set = vadm_log_options_open(log, startup->config, warnings, &error);
-
-    if (!set) {
-        fprintf(stderr, "virtadmd: %s\n", error->message);
-        return STATUS_USAGE;
-    }
-    vadm_log_set_discard(set);
-    return STATUS_OK;
+    return vadm_startup_print_config(startup->config, startup->origins, comment);
 }
 
 /* What the file has won over must not come back when somebody edits the file once more. */
@@ -400,56 +307,47 @@ startup_run(Program *program, const Startup *startup)
 static int
 program_main(Program *program, int argc, char **argv)
 {
-    Options *options = &program->options;
+    VadmOptions *options = &program->options;
     g_autoptr(GError) error = NULL;
     g_auto(Startup) startup = {0};
     int status;
 
     /* A log rotation that meets us at the start must wait until the loop runs, not kill us. */
     g_unix_signal_add(SIGHUP, program_hangup, program);
-    if (!options_parse(options, &argc, &argv, &error))
-        return program_usage(error->message);
-    if (argc > 1) {
-        g_autofree char *text = g_strdup_printf("unexpected argument '%s'", argv[1]);
-        return program_usage(text);
-    }
-    if (options->version) {
-        printf("virtadmd %s\n", PACKAGE_VERSION);
-        return STATUS_OK;
-    }
-    if (!options->config_file && g_file_test(DEFAULT_CONFIG, G_FILE_TEST_EXISTS))
-        options->config_file = g_strdup(DEFAULT_CONFIG);
-    if (!startup_load(&startup, options, program->warnings, &error)) {
-        fprintf(stderr, "virtadmd: %s\n", error->message);
-        return STATUS_USAGE;
-    }
+    if (!vadm_options_read(options, argc, argv, &status))
+        return status;
+    if (!startup_load(&startup, options, program->warnings, &error))
+        return vadm_startup_fail(PROGRAM, VADM_STATUS_USAGE, error);
     if (options->print_config) {
-        startup_print_warnings(program->warnings);
+        vadm_startup_print_warnings(PROGRAM, program->warnings);
         return startup_print(&startup);
     }
-    program->log = vadm_log_new("virtadmd", PACKAGE_VERSION);
-    vadm_log_set_default(program->log);
-    status = startup_check(&startup, program->log, program->warnings);
-    if (status != STATUS_OK || options->check_config) {
-        startup_print_warnings(program->warnings);
-        vadm_log_free(program->log, LOG_DRAIN_TIMEOUT);
+    program->log = vadm_startup_make_log(options, startup.config, program->warnings, &status);
+    if (!program->log)
         return status;
-    }
     return startup_run(program, &startup);
 }
 
 int
 main(int argc, char **argv)
 {
-    Program program = {.warnings = g_ptr_array_new_with_free_func(g_free)};
+    Program program = {
+        .options =
+            {
+                .program = PROGRAM,
+                .summary = "A gateway in front of a libvirt daemon, administered by virt-admin and "
+                           "SNMP.",
+                .default_config = SYSCONFDIR "/virtadm/virtadmd.conf",
+            },
+        .warnings = g_ptr_array_new_with_free_func(g_free),
+    };
     int status;
 
     setlocale(LC_ALL, "");
     /* A master agent or client that goes away must not take us along. */
     signal(SIGPIPE, SIG_IGN);
     status = program_main(&program, argc, argv);
-    g_free(program.options.config_file);
-    g_free(program.options.log_level);
+    vadm_options_clear(&program.options);
     g_ptr_array_unref(program.warnings);
     return status;
 }

@@ -174,17 +174,14 @@ vadm_config_compare_group(GKeyFile *from, GKeyFile *to, const char *name, VadmCo
 }
 
 static void
-vadm_config_compare(GKeyFile *from, GKeyFile *to, VadmKeyVisit visit, gpointer user)
+vadm_config_compare(VadmConfigKind kind, GKeyFile *from, GKeyFile *to, VadmKeyVisit visit,
+                    gpointer user)
 {
     g_auto(GStrv) groups = g_key_file_get_groups(to, NULL);
 
     for (char **name = groups; *name; name++) {
-        VadmConfigGroup group = VADM_GROUP_SERVER;
+        VadmConfigGroup group = vadm_config_which_group(kind, *name);
 
-        for (VadmConfigGroup g = 0; g < VADM_GROUP_SERVER; g++) {
-            if (g_str_equal(*name, vadm_config_group_name(g)))
-                group = g;
-        }
         if (g_key_file_has_group(from, *name))
             vadm_config_compare_group(from, to, *name, group, visit, user);
     }
@@ -241,7 +238,7 @@ vadm_config_merge_reload(const VadmConfig *running, const VadmConfig *old_file,
     g_autoptr(GPtrArray) statics = g_ptr_array_new_with_free_func(g_free);
     VadmMerge merge = {vadm_config_copy(running), is, statics};
 
-    vadm_config_compare(was, is, vadm_config_merge_key, &merge);
+    vadm_config_compare(running->kind, was, is, vadm_config_merge_key, &merge);
     vadm_config_list_missing(is, was, "new", statics);
     vadm_config_list_missing(was, is, "gone", statics);
     *static_changes = NULL;
@@ -318,8 +315,10 @@ vadm_config_diff(const VadmConfig *from, const VadmConfig *to)
     GString *text = g_string_new(NULL);
 
     for (const VadmConfigKey *key = vadm_config_keys(); key->name; key++) {
-        if (key->group != VADM_GROUP_SERVER)
-            vadm_config_diff_key(key, vadm_config_group_name(key->group), from, to, text);
+        const char *group = vadm_config_group_name(key->group);
+
+        if (group)
+            vadm_config_diff_key(key, group, from, to, text);
     }
     for (guint i = 0; i < to->servers->len; i++) {
         const VadmServerConfig *server = to->servers->pdata[i];

@@ -7,15 +7,7 @@
 
 #include "daemon/config-private.h"
 
-typedef struct {
-    const char *path;
-    GKeyFile *file;
-    VadmConfig *config;
-    GHashTable *origins; /* (nullable) */
-} VadmConfigLoad;
-
-/* "FILE: group [G], key K: value 'V': rule"; @key and @value may be NULL. Returns: FALSE */
-static gboolean
+gboolean
 vadm_config_fail(const VadmConfigLoad *load, const char *group, const char *key, const char *value,
                  const char *rule, GError **error)
 {
@@ -151,42 +143,46 @@ vadm_config_parse_file(const char *path, GError **error)
     return g_steal_pointer(&file);
 }
 
-VadmConfigGroup
-vadm_config_which_group(const char *name)
+static gboolean
+vadm_config_fail_unknown_group(const VadmConfigLoad *load, const char *name, GError **error)
 {
-    if (g_str_has_prefix(name, VADM_SERVER_GROUP_PREFIX))
-        return VADM_GROUP_SERVER;
-    for (VadmConfigGroup group = 0; group < VADM_GROUP_LAST; group++) {
-        if (g_strcmp0(vadm_config_group_name(group), name) == 0)
-            return group;
-    }
-    return VADM_GROUP_LAST;
+    g_autofree char *groups = vadm_config_list_groups(load->config->kind);
+    g_autofree char *rule = g_strdup_printf("is unknown; there are %s", groups);
+
+    return vadm_config_fail(load, name, NULL, NULL, rule, error);
+}
+
+static gboolean
+vadm_config_fail_unknown_key(const VadmConfigLoad *load, const char *name, VadmConfigGroup group,
+                             const char *key, const char *value, GError **error)
+{
+    g_autofree char *keys = vadm_config_list_keys(group);
+    g_autofree char *rule =
+        g_strdup_printf("there is no such key in this group; there are %s", keys);
+
+    return vadm_config_fail(load, name, key, value, rule, error);
 }
 
 static gboolean
 vadm_config_check_keys(const VadmConfigLoad *load, const char *name, GError **error)
 {
-    VadmConfigGroup group = vadm_config_which_group(name);
+    VadmConfigGroup group = vadm_config_which_group(load->config->kind, name);
     g_auto(GStrv) keys = g_key_file_get_keys(load->file, name, NULL, NULL);
 
     if (group == VADM_GROUP_LAST)
-        return vadm_config_fail(load, name, NULL, NULL,
-                                "is unknown; there are [daemon], [log], [snmp], [notify] and "
-                                "[server NAME]",
-                                error);
+        return vadm_config_fail_unknown_group(load, name, error);
     for (char **key = keys; key && *key; key++) {
         g_autofree char *value = g_key_file_get_value(load->file, name, *key, NULL);
 
         if (!vadm_config_find_key(group, *key))
-            return vadm_config_fail(load, name, *key, value, "there is no such key in this group",
-                                    error);
+            return vadm_config_fail_unknown_key(load, name, group, *key, value, error);
         /* GKeyFile keeps the blanks behind a value. */
         g_key_file_set_value(load->file, name, *key, g_strchomp(value));
     }
     return TRUE;
 }
 
-static gboolean
+gboolean
 vadm_config_load_key(const VadmConfigLoad *load, gpointer base, const VadmConfigKey *key,
                      const char *group, GError **error)
 {
@@ -450,7 +446,11 @@ vadm_config_load_all(const VadmConfigLoad *load, GError **error)
         if (!vadm_config_check_keys(load, *group, error))
             return FALSE;
     }
-    if (!vadm_config_load_globals(load, error) || !vadm_config_load_servers(load, error))
+    if (!vadm_config_load_globals(load, error))
+        return FALSE;
+    if (load->config->kind == VADM_CONFIG_AGENT)
+        return vadm_config_load_sources(load, error);
+    if (!vadm_config_load_servers(load, error))
         return FALSE;
     vadm_config_sort_servers(load->config);
     return vadm_config_load_validate(load, error);
@@ -474,6 +474,17 @@ vadm_config_load_traced(const char *path, GHashTable *origins, GError **error)
     file = vadm_config_parse_file(path, error);
     if (!file)
         return NULL;
-    load = (VadmConfigLoad){path, file, config, origins};
+    load = (VadmConfigLoad){path, file, config, origins, NULL};
     return vadm_config_load_all(&load, error) ? g_steal_pointer(&config) : NULL;
+}
+
+VadmConfig *
+vadm_config_load_agent(const char *path, VadmUriToSocket to_socket, GHashTable *origins,
+                       GError **error)
+{
+    g_autoptr(VadmConfig) config = vadm_config_new_agent();
+    g_autoptr(GKeyFile) file = path ? vadm_config_parse_file(path, error) : g_key_file_new();
+    VadmConfigLoad load = {path ? path : "built-in defaults", file, config, origins, to_socket};
+
+    return file && vadm_config_load_all(&load, error) ? g_steal_pointer(&config) : NULL;
 }

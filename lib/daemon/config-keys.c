@@ -37,6 +37,11 @@
         VADM_GROUP_SERVER, key, VADM_KEY_UINT, offsetof(VadmServerConfig, limits.member), min,     \
             max, VADM_FIELD_SERVER_##field, TRUE                                                   \
     }
+#define SOURCE(key, kind, member, min, max)                                                        \
+    {                                                                                              \
+        VADM_GROUP_SOURCE, key, kind, offsetof(VadmSourceConfig, member), min, max,                \
+            VADM_FIELD_NONE, FALSE                                                                 \
+    }
 #define UNAVAILABLE(key)                                                                           \
     {                                                                                              \
         VADM_GROUP_SERVER, key, VADM_KEY_UNAVAILABLE, 0, 0, 0, VADM_FIELD_NONE, FALSE              \
@@ -88,6 +93,10 @@ static const VadmConfigKey keys[] = {
     UNAVAILABLE("key_file"),
     UNAVAILABLE("crl_file"),
     UNAVAILABLE("tls_allowed_dn_list"),
+
+    SOURCE("uri", VADM_KEY_TEXT, uri, 0, 0),
+    SOURCE("refresh_interval", VADM_KEY_UINT, refresh_interval, 1, 3600),
+    SOURCE("clients_high_percent", VADM_KEY_UINT, clients_high_percent, 0, 100),
     {.name = NULL},
 };
 
@@ -100,9 +109,82 @@ static const char *const notify_bits[] = {
 const char *
 vadm_config_group_name(VadmConfigGroup group)
 {
-    static const char *const names[VADM_GROUP_LAST] = {"daemon", "log", "snmp", "notify", NULL};
+    static const char *const names[VADM_GROUP_LAST] = {"daemon", "log", "snmp",
+                                                       "notify", NULL,  NULL};
 
     return names[group];
+}
+
+gboolean
+vadm_config_has_group(VadmConfigKind kind, VadmConfigGroup group)
+{
+    switch (group) {
+    case VADM_GROUP_DAEMON:
+    case VADM_GROUP_SERVER:
+        return kind == VADM_CONFIG_DAEMON;
+    case VADM_GROUP_SOURCE:
+        return kind == VADM_CONFIG_AGENT;
+    default:
+        return TRUE;
+    }
+}
+
+VadmConfigGroup
+vadm_config_which_group(VadmConfigKind kind, const char *name)
+{
+    for (VadmConfigGroup group = 0; group < VADM_GROUP_LAST; group++) {
+        const char *prefix =
+            group == VADM_GROUP_SERVER ? VADM_SERVER_GROUP_PREFIX : VADM_SOURCE_GROUP_PREFIX;
+        const char *unique = vadm_config_group_name(group);
+
+        if (vadm_config_has_group(kind, group) &&
+            (unique ? g_str_equal(unique, name) : g_str_has_prefix(name, prefix)))
+            return group;
+    }
+    return VADM_GROUP_LAST;
+}
+
+/* "a", "a and b", "a, b and c" */
+static char *
+vadm_config_join(GPtrArray *words)
+{
+    g_autofree char *last = g_strdup(words->pdata[words->len - 1]);
+    g_autofree char *others = NULL;
+
+    if (words->len == 1)
+        return g_steal_pointer(&last);
+    g_ptr_array_set_size(words, (gint)words->len - 1);
+    g_ptr_array_add(words, NULL);
+    others = g_strjoinv(", ", (char **)words->pdata);
+    return g_strconcat(others, " and ", last, NULL);
+}
+
+char *
+vadm_config_list_groups(VadmConfigKind kind)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+
+    for (VadmConfigGroup group = 0; group < VADM_GROUP_LAST; group++) {
+        const char *name = vadm_config_group_name(group);
+
+        if (!name)
+            name = group == VADM_GROUP_SERVER ? "server NAME" : "source NAME";
+        if (vadm_config_has_group(kind, group))
+            g_ptr_array_add(names, g_strdup_printf("[%s]", name));
+    }
+    return vadm_config_join(names);
+}
+
+char *
+vadm_config_list_keys(VadmConfigGroup group)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+
+    for (const VadmConfigKey *key = keys; key->name; key++) {
+        if (key->group == group)
+            g_ptr_array_add(names, g_strdup(key->name));
+    }
+    return vadm_config_join(names);
 }
 
 const VadmConfigKey *

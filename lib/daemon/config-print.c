@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/config-private.h"
 
+/* A group of which there may be several. @prefix: of its name */
 static void
-vadm_config_write_server(const VadmServerConfig *server, gboolean names, GKeyFile *file)
+vadm_config_write_group(gconstpointer base, VadmConfigGroup group, const char *prefix,
+                        const char *name, gboolean names, GKeyFile *file)
 {
-    g_autofree char *group = g_strconcat(VADM_SERVER_GROUP_PREFIX, server->name, NULL);
+    g_autofree char *full = g_strconcat(prefix, name, NULL);
 
     for (const VadmConfigKey *key = vadm_config_keys(); key->name; key++) {
-        if (key->group == VADM_GROUP_SERVER)
-            vadm_config_write_key(server, key, names, file, group);
+        if (key->group == group)
+            vadm_config_write_key(base, key, names, file, full);
     }
 }
 
@@ -18,11 +20,21 @@ vadm_config_to_key_file(const VadmConfig *config, gboolean names)
     GKeyFile *file = g_key_file_new();
 
     for (const VadmConfigKey *key = vadm_config_keys(); key->name; key++) {
-        if (key->group != VADM_GROUP_SERVER)
-            vadm_config_write_key(config, key, names, file, vadm_config_group_name(key->group));
+        const char *group = vadm_config_group_name(key->group);
+
+        if (group && vadm_config_has_group(config->kind, key->group))
+            vadm_config_write_key(config, key, names, file, group);
     }
-    for (guint i = 0; i < config->servers->len; i++)
-        vadm_config_write_server(config->servers->pdata[i], names, file);
+    for (guint i = 0; i < config->servers->len; i++) {
+        const VadmServerConfig *server = config->servers->pdata[i];
+        vadm_config_write_group(server, VADM_GROUP_SERVER, VADM_SERVER_GROUP_PREFIX, server->name,
+                                names, file);
+    }
+    for (guint i = 0; i < config->sources->len; i++) {
+        const VadmSourceConfig *source = config->sources->pdata[i];
+        vadm_config_write_group(source, VADM_GROUP_SOURCE, VADM_SOURCE_GROUP_PREFIX, source->name,
+                                names, file);
+    }
     return file;
 }
 

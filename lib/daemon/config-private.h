@@ -6,11 +6,16 @@
 #include "daemon/config.h"
 
 #define VADM_SERVER_GROUP_PREFIX "server "
+#define VADM_SOURCE_GROUP_PREFIX "source "
 #define VADM_ADMIN_SERVER_NAME   "admin"
 #define VADM_RELAY_SERVER_NAME   "libvirtd"
+#define VADM_DEFAULT_SOURCE_NAME "libvirtd"
 
 /* Octets. Nobody's configuration is larger; what is, is not one. */
 #define VADM_CONFIG_FILE_MAX (1024u * 1024)
+
+/* How many sources there can be: VADM_SNMP_DAEMONS_MAX of the agent. */
+#define VADM_SOURCES_MAX 64
 
 /* sun_path without its NUL. */
 #define VADM_SOCKET_PATH_MAX 107u
@@ -21,6 +26,7 @@ typedef enum {
     VADM_GROUP_SNMP,
     VADM_GROUP_NOTIFY,
     VADM_GROUP_SERVER,
+    VADM_GROUP_SOURCE,
     VADM_GROUP_LAST
 } VadmConfigGroup;
 
@@ -49,16 +55,22 @@ typedef struct {
     VadmConfigGroup group;
     const char *name;
     VadmKeyKind kind;
-    gsize offset; /* in VadmConfig, or in VadmServerConfig for VADM_GROUP_SERVER */
+    gsize offset; /* in VadmConfig; in VadmServerConfig for VADM_GROUP_SERVER, in VadmSourceConfig
+                   * for VADM_GROUP_SOURCE */
     guint32 min, max;
     VadmField field;  /* what changes it through a transaction, VADM_FIELD_NONE: nothing */
     gboolean runtime; /* a reload puts it in force; else it needs a restart */
 } VadmConfigKey;
 
-/* Name of a group that is there once; NULL for VADM_GROUP_SERVER. */
+/* Name of a group that is there once; NULL for VADM_GROUP_SERVER and VADM_GROUP_SOURCE. */
 const char *vadm_config_group_name(VadmConfigGroup group);
-/* Returns: VADM_GROUP_LAST for a group that does not exist. */
-VadmConfigGroup vadm_config_which_group(const char *name);
+/* Whether a configuration of @kind can have @group. */
+gboolean vadm_config_has_group(VadmConfigKind kind, VadmConfigGroup group);
+/* Returns: VADM_GROUP_LAST for a group that a configuration of @kind does not have. */
+VadmConfigGroup vadm_config_which_group(VadmConfigKind kind, const char *name);
+/* The groups of @kind, and the keys of @group, for people: "a, b and c". (transfer full) */
+char *vadm_config_list_groups(VadmConfigKind kind);
+char *vadm_config_list_keys(VadmConfigGroup group);
 /* vadm_config_keys: the whole table, in the order of the file; ends with a NULL name. */
 const VadmConfigKey *vadm_config_keys(void);
 /* (nullable) */
@@ -72,6 +84,29 @@ gboolean vadm_config_read_key(const VadmConfig *config, gpointer base, const Vad
 /* @names: groups by name, for people; else by number: looking up a name may hang in NSS. */
 void vadm_config_write_key(gconstpointer base, const VadmConfigKey *key, gboolean names,
                            GKeyFile *file, const char *group);
+
+/* config-file.c: a file that is being read. */
+typedef struct {
+    const char *path;
+    GKeyFile *file;
+    VadmConfig *config;
+    GHashTable *origins;       /* (nullable) */
+    VadmUriToSocket to_socket; /* (nullable) */
+} VadmConfigLoad;
+
+/* "FILE: group [G], key K: value 'V': rule"; @key and @value may be NULL. Returns: FALSE */
+gboolean vadm_config_fail(const VadmConfigLoad *load, const char *group, const char *key,
+                          const char *value, const char *rule, GError **error);
+/* Reads @key of @group into @base, if the file has it. */
+gboolean vadm_config_load_key(const VadmConfigLoad *load, gpointer base, const VadmConfigKey *key,
+                              const char *group, GError **error);
+
+/* config-source.c */
+VadmSourceConfig *vadm_source_config_new(const char *name);
+VadmSourceConfig *vadm_source_config_copy(const VadmSourceConfig *source);
+void vadm_source_config_free(VadmSourceConfig *source);
+/* Puts the sources of @load's file, or the default one, into its configuration. */
+gboolean vadm_config_load_sources(const VadmConfigLoad *load, GError **error);
 
 /* config-listen.c; for both @error's message is the rule that was broken only. */
 
@@ -93,5 +128,6 @@ void vadm_config_sort_servers(VadmConfig *config);
 VadmListenConfig *vadm_listen_config_new(const char *path, gboolean readonly, VadmAuthKind auth);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmServerConfig, vadm_server_config_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmSourceConfig, vadm_source_config_free)
 
 #endif

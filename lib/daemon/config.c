@@ -162,13 +162,20 @@ vadm_config_sort_servers(VadmConfig *config)
     g_ptr_array_sort(config->servers, vadm_server_config_compare);
 }
 
-VadmConfig *
-vadm_config_new(void)
+static void
+vadm_source_config_destroy(gpointer source)
+{
+    vadm_source_config_free(source);
+}
+
+/* What both programs have. */
+static VadmConfig *
+vadm_config_new_of_kind(VadmConfigKind kind)
 {
     VadmConfig *config = g_new0(VadmConfig, 1);
-    VadmServerConfig *server;
 
     g_atomic_ref_count_init(&config->refs);
+    config->kind = kind;
     config->name = g_strdup("virtadmd");
     config->runtime_dir = g_strdup("/run/virtadm");
     config->state_dir = g_strdup("/var/lib/virtadm");
@@ -185,8 +192,26 @@ vadm_config_new(void)
     config->notify_enable = VADM_NOTIFY_DEFAULT;
     config->notify_min_interval = 5;
     config->servers = g_ptr_array_new_with_free_func(vadm_server_config_destroy);
+    config->sources = g_ptr_array_new_with_free_func(vadm_source_config_destroy);
     config->storage = VADM_STORAGE_VOLATILE;
     config->origin = VADM_ORIGIN_STARTUP;
+    return config;
+}
+
+VadmConfig *
+vadm_config_new_agent(void)
+{
+    VadmConfig *config = vadm_config_new_of_kind(VADM_CONFIG_AGENT);
+
+    g_ptr_array_add(config->sources, vadm_source_config_new(VADM_DEFAULT_SOURCE_NAME));
+    return config;
+}
+
+VadmConfig *
+vadm_config_new(void)
+{
+    VadmConfig *config = vadm_config_new_of_kind(VADM_CONFIG_DAEMON);
+    VadmServerConfig *server;
 
     server =
         vadm_server_config_new(VADM_ADMIN_SERVER_NAME, VADM_PROGRAM_ADMIN, config->runtime_dir);
@@ -225,6 +250,7 @@ vadm_config_unref(VadmConfig *config)
     g_free(config->snmp_master);
     g_free(config->snmp_context);
     g_ptr_array_unref(config->servers);
+    g_ptr_array_unref(config->sources);
     vadm_config_unref(config->file);
     vadm_config_unref(config->base);
     vadm_config_unref(config->rollback_to);
@@ -235,7 +261,7 @@ VadmConfig *
 vadm_config_copy(const VadmConfig *config)
 {
     VadmConfig *copy = g_new(VadmConfig, 1);
-    const gsize behind_refs = offsetof(VadmConfig, name);
+    const gsize behind_refs = offsetof(VadmConfig, kind);
 
     /* The counter of references is left out: others may be counting. */
     memcpy((char *)copy + behind_refs, (const char *)config + behind_refs,
@@ -255,6 +281,9 @@ vadm_config_copy(const VadmConfig *config)
     copy->servers = g_ptr_array_new_with_free_func(vadm_server_config_destroy);
     for (guint i = 0; i < config->servers->len; i++)
         g_ptr_array_add(copy->servers, vadm_server_config_copy(config->servers->pdata[i]));
+    copy->sources = g_ptr_array_new_with_free_func(vadm_source_config_destroy);
+    for (guint i = 0; i < config->sources->len; i++)
+        g_ptr_array_add(copy->sources, vadm_source_config_copy(config->sources->pdata[i]));
     copy->file = config->file ? vadm_config_ref(config->file) : NULL;
     copy->base = config->base ? vadm_config_ref(config->base) : NULL;
     copy->rollback_to = config->rollback_to ? vadm_config_ref(config->rollback_to) : NULL;

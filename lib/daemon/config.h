@@ -18,6 +18,12 @@
 #define VADM_CLIENTS_BOUND         1000000u
 #define VADM_CONFIRM_TIMEOUT_BOUND 86400u /* seconds */
 
+/* Whose configuration it is. */
+typedef enum {
+    VADM_CONFIG_DAEMON, /* virtadmd: servers, no sources */
+    VADM_CONFIG_AGENT   /* virtadm-agent: sources, no servers */
+} VadmConfigKind;
+
 typedef enum { VADM_PROGRAM_ADMIN, VADM_PROGRAM_RELAY } VadmProgramKind;
 
 /* What can be changed while the daemon runs. */
@@ -50,9 +56,19 @@ typedef struct {
     VadmServerLimits limits;
 } VadmServerConfig;
 
+/* A daemon that virtadm-agent administers. */
+typedef struct {
+    char *name; /* lvaDaemonName and SNMP context */
+    char *uri;
+    char *path;               /* of its admin socket; NULL until it is known */
+    guint32 refresh_interval; /* seconds */
+    guint32 clients_high_percent;
+} VadmSourceConfig;
+
 typedef struct _VadmConfig VadmConfig;
 struct _VadmConfig {
     gatomicrefcount refs;
+    VadmConfigKind kind;
 
     char *name, *runtime_dir, *state_dir;
     guint32 shutdown_timeout; /* seconds */
@@ -73,6 +89,7 @@ struct _VadmConfig {
     guint32 notify_min_interval; /* seconds */
 
     GPtrArray *servers; /* of VadmServerConfig, in the order of their index */
+    GPtrArray *sources; /* of VadmSourceConfig, in the order of the file */
 
     VadmStorage storage; /* lvaConfigStorage; in no file but the state file */
 
@@ -95,6 +112,9 @@ struct _VadmConfig {
 
 /** vadm_config_new: the built-in defaults (relay libvirtd and admin server). Any thread. */
 VadmConfig *vadm_config_new(void);
+/** vadm_config_new_agent: the built-in defaults of virtadm-agent (one source, libvirtd, whose path
+ * is not known). Any thread. */
+VadmConfig *vadm_config_new_agent(void);
 VadmConfig *vadm_config_ref(VadmConfig *config);
 void vadm_config_unref(VadmConfig *config);
 /** vadm_config_copy: Returns: (transfer full): a deep copy that may be altered until shared;
@@ -124,6 +144,17 @@ VadmConfig *vadm_config_load(const char *path, GError **error);
 /** vadm_config_load_traced: vadm_config_load() that also puts "file" into @origins for each key
  * that the file has. */
 VadmConfig *vadm_config_load_traced(const char *path, GHashTable *origins, GError **error);
+
+/** VadmUriToSocket: see vadm_admin_uri_to_socket(). */
+typedef char *(*VadmUriToSocket)(const char *uri, GError **error);
+
+/**
+ * vadm_config_load_agent: vadm_config_load_traced() for virtadm-agent.
+ * @to_socket: (nullable): finds the path of each source, and tells what is wrong with its uri;
+ *     NULL: paths stay unknown
+ */
+VadmConfig *vadm_config_load_agent(const char *path, VadmUriToSocket to_socket, GHashTable *origins,
+                                   GError **error);
 
 /** vadm_config_origins_new: Returns: (transfer full): "[GROUP] KEY" -> text for people that says
  * where the value comes from, both owned by the table. A key that is not in it has its default. */

@@ -269,7 +269,7 @@ vadm_state_is_attribute(const char *name)
 static void
 vadm_state_load_group(const VadmStateLoad *load, const char *name)
 {
-    VadmConfigGroup group = vadm_config_which_group(name);
+    VadmConfigGroup group = vadm_config_which_group(VADM_CONFIG_DAEMON, name);
     g_auto(GStrv) names = g_key_file_get_keys(load->state, name, NULL, NULL);
 
     if (!g_key_file_has_group(load->file, name)) {

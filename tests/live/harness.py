@@ -159,10 +159,21 @@ class Process:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
 
 
-class Snmpd:
-    """A private master agent: v2c communities public (read) and private (write)."""
+def in_context(name):
+    """The community of Snmpd that leads to an SNMP context."""
+    return "in-" + name
 
-    def __init__(self, place, extra=""):
+
+class Snmpd:
+    """A private master agent: v2c communities public (read) and private (write), and one for each
+    of the contexts."""
+
+    def __init__(self, place, extra="", contexts=()):
+        if contexts:
+            extra += "".join(f"com2sec -Cn {name} sec{n} default {in_context(name)}\n"
+                             f"group anybody v2c sec{n}\n" for n, name in enumerate(contexts))
+            extra += "view everything included .1\n"
+            extra += 'access anybody "" any noauth prefix everything everything none\n'
         self.place = place
         self.port = free_port()
         self.agentx = place.path("agentx")
@@ -391,6 +402,107 @@ log_outputs = "3:file:{place.path(name + '.log')}"
         return virsh(self.socket, "uri")[0] == 0
 
 
+class Helper:
+    """A private virtlogd or virtlockd, which take no option that says where their sockets are: as root
+    in a mount namespace whose /run/libvirt is a folder of ours."""
+
+    def __init__(self, place, name="virtlogd", extra=""):
+        self.place, self.name = place, name
+        self.dir = place.path(name)
+        sockets = os.path.join(self.dir, "libvirt")
+        os.makedirs(sockets, exist_ok=True)
+        self.socket = os.path.join(sockets, name + "-sock")
+        self.admin = os.path.join(sockets, name + "-admin-sock")
+        self.conf = place.write(name + ".conf", f"""\
+{extra}
+log_outputs = "3:file:{place.path(name + '.log')}"
+""")
+        self.process = None
+        self.start()
+
+    def start(self):
+        daemon = [tool(self.name), "-f", self.conf, "-p", os.path.join(self.dir, "pid")]
+        env = {}
+        if os.geteuid() == 0:
+            daemon = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", ALONE,
+                      self.dir, "sh", "-c", 'mount --bind "$0/libvirt" /run/libvirt && exec "$@"',
+                      self.dir, *daemon]
+        else:
+            env = {"HOME": self.dir, "XDG_RUNTIME_DIR": self.dir}
+            env |= {f"XDG_{kind}_HOME": self.dir for kind in ("CONFIG", "CACHE", "DATA")}
+        self.process = self.place.spawn(self.name, daemon, env)
+        wait_for(self.ready, lambda: f"{self.name}: {self.process.output()[-500:]}", 60)
+
+    def ready(self):
+        if not self.process.alive():
+            raise AssertionError(f"{self.name} ended: {self.process.output()[-800:]}")
+        return os.path.exists(self.admin) and virt_admin(self.admin, "uri")[0] == 0
+
+
+class Agent:
+    """virtadm-agent beside daemons: sources are (NAME, path of the admin socket)."""
+
+    def __init__(self, place, snmpd, *sources, refresh=1, log="", snmp="", notify="", each="",
+                 name="virtadm-agent", env=None):
+        self.place, self.snmpd, self.name, self.env = place, snmpd, name, env
+        self.logdir = place.path(name + ".logs")
+        os.makedirs(self.logdir, mode=0o755, exist_ok=True)
+        self.log = os.path.join(self.logdir, "agent.log")
+        groups = "".join(f"""\
+[source {source}]
+uri = libvirtd:///system?socket={path}
+refresh_interval = {refresh}
+{each}
+""" for source, path in sources)
+        self.text = f"""\
+[log]
+outputs = 1:file:{self.log}
+directories = {self.logdir}
+{log}
+[snmp]
+master = unix:{snmpd.agentx if snmpd else place.path("absent")}
+retry_interval = 1
+{snmp}
+[notify]
+{notify}
+{groups}"""
+        self.conf = place.write(name + ".conf", self.text)
+        self.process = None
+        place.callback(self.check_end)
+        self.start()
+
+    def start(self, *options):
+        argv = [os.path.join(BUILD, "virtadm-agent"), "--config", self.conf, *options]
+        if "VADM_SANITIZER_ENV" in os.environ:
+            argv.insert(0, os.environ["VADM_SANITIZER_ENV"])
+        self.process = self.place.spawn(self.name, argv, self.env)
+        if self.snmpd and self.snmpd.process.alive():
+            wait_for(self.ready, lambda: f"the agent at the master: {self.process.output()[-800:]}"
+                     f"{self.log_text()[-800:]}")
+
+    def ready(self):
+        if not self.process.alive():
+            raise AssertionError(f"virtadm-agent ended: {self.process.output()[-1500:]}")
+        return self.snmpd.has_agent()
+
+    def log_text(self):
+        with contextlib.suppress(FileNotFoundError), open(
+                self.log, encoding="utf-8", errors="replace") as text:
+            return text.read()
+        return ""
+
+    def state(self, **how):
+        """lvaDaemonState: "up", "unreachable" or None."""
+        return {1: "up", 2: "unreachable"}.get(self.snmpd.get1("lvaDaemonState", **how))
+
+    def wait_for_state(self, state, timeout=None, **how):
+        wait_for(lambda: self.state(**how) == state,
+                 lambda: f"lvaDaemonState {state}: {self.log_text()[-1500:]}", timeout)
+
+    # the same as of virtadmd
+    check_end, stop = None, None
+
+
 class Virtadmd:
     """virtadmd in front of a libvirtd, with the subagent linked in."""
 
@@ -461,13 +573,16 @@ upstream_ro = unix:{up_ro}
         """However a test ended it, it must have ended well."""
         text = self.process.output()
         if re.search(r"Sanitizer|runtime error", text) or self.process.popen.returncode:
-            raise AssertionError(f"virtadmd, status {self.process.popen.returncode}: "
+            raise AssertionError(f"{self.name}, status {self.process.popen.returncode}: "
                                  f"{text[-6000:]}")
 
     def stop(self):
         """SIGTERM; returns the exit status."""
         self.process.kill(signal.SIGTERM)
         return self.process.wait()
+
+
+Agent.check_end, Agent.stop = Virtadmd.check_end, Virtadmd.stop
 
 
 def virt_admin(path, *args, timeout=30):

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-check_PROGRAMS += tests/unit/test-config tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
+check_PROGRAMS += tests/unit/test-config tests/unit/test-config-agent tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
 	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-storage tests/unit/test-saver \
 	tests/unit/test-state tests/unit/test-state-file
-TESTS += tests/unit/test-config tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
+TESTS += tests/unit/test-config tests/unit/test-config-agent tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
 	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-storage tests/unit/test-saver \
 	tests/unit/test-state tests/unit/test-state-file
 
 CONFIG_SOURCES = \
 	lib/daemon/config.c lib/daemon/config-change.c lib/daemon/config-file.c \
-	lib/daemon/config-keys.c lib/daemon/config-listen.c lib/daemon/config-print.c
+	lib/daemon/config-keys.c lib/daemon/config-listen.c lib/daemon/config-print.c \
+	lib/daemon/config-source.c
 
 tests_unit_test_config_SOURCES = tests/unit/test-config.c $(CONFIG_SOURCES)
 tests_unit_test_config_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_config_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+
+tests_unit_test_config_agent_SOURCES = tests/unit/test-config-agent.c $(CONFIG_SOURCES)
+tests_unit_test_config_agent_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_config_agent_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 
 tests_unit_test_config_fuzz_SOURCES = tests/unit/test-config-fuzz.c $(CONFIG_SOURCES)
 tests_unit_test_config_fuzz_CFLAGS = $(UNIT_CFLAGS) \

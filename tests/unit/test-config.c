@@ -192,9 +192,13 @@ static const struct {
 } bad_files[] = {
     {"[deamon]\n", "group [deamon]: is unknown; there are [daemon], [log], [snmp], [notify] and "
                    "[server NAME]"},
-    {"[log]\nlvel = 3\n", "group [log], key lvel: value '3': there is no such key in this group"},
+    {"[log]\nlvel = 3\n", "group [log], key lvel: value '3': there is no such key in this group; "
+                          "there are level, filters, outputs and directories"},
     {"[log]\nlevel[de] = 3\n",
-     "group [log], key level[de]: value '3': there is no such key in this group"},
+     "group [log], key level[de]: value '3': there is no such key in this group; there are level, "
+     "filters, outputs and directories"},
+    {"[source libvirtd]\n", "group [source libvirtd]: is unknown; there are [daemon], [log], "
+                            "[snmp], [notify] and [server NAME]"},
     {"[log]\nlevel = 5\n", "group [log], key level: value '5': must be a number from 1 to 4"},
     {"[log]\nlevel = +3\n", "group [log], key level: value '+3': must be a number from 1 to 4"},
     {"[log]\nlevel = 3 # warning\n",

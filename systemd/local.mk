@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Units, for packages to install where their system wants them.
+unitdir = $(datadir)/virtadm
+UNITS = systemd/virtadmd.service systemd/virtadm-agent.service
+nodist_unit_DATA = $(UNITS)
+EXTRA_DIST += systemd/virtadmd.service.in systemd/virtadm-agent.service.in
+CLEANFILES += $(UNITS)
+
+$(UNITS): %: %.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) systemd && \
+	sed -e 's|@sbindir[@]|$(sbindir)|g' -e 's|@SERVICE_TYPE[@]|$(SERVICE_TYPE)|g' $< >$@.tmp && \
+	mv $@.tmp $@
