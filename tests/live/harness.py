@@ -224,10 +224,10 @@ rwcommunity {WRITE} 127.0.0.1
     def get1(self, name, *index, **how):
         return self.get(oid(name, *index), **how)[0]
 
-    def walk(self, start=ROOT_OID, bulk=True, **how):
+    def walk(self, start=ROOT_OID, bulk=True, options=(), **how):
         how.setdefault("timeout", 30)
         status, out, err = self.tool("snmpbulkwalk" if bulk else "snmpwalk", start,
-                                     options=("-Cc",) + (("-Cr50",) if bulk else ()), **how)
+                                     options=(*options, "-Cc") + (("-Cr50",) if bulk else ()), **how)
         if status != 0:
             raise AssertionError(f"walk of {start}: {out[-300:]}{err}")
         return [(name, value) for name, value in parse(out) if value is not None]
