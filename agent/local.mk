@@ -35,6 +35,7 @@ virtadmd_LDADD = libvadm-agent.la libvadm-admin.la libvadm-daemon.la libvadm-rpc
 # A daemon that is administered over its admin socket, as a source.
 noinst_LTLIBRARIES += libvadm-remote.la
 libvadm_remote_la_SOURCES = \
+	agent/remote-apply.c \
 	agent/remote-compare.c \
 	agent/remote-guard.c \
 	agent/remote-identity.c agent/remote-identity.h \
@@ -42,8 +43,10 @@ libvadm_remote_la_SOURCES = \
 	agent/remote-log.c \
 	agent/remote-memory.c agent/remote-memory.h \
 	agent/remote-pass.c agent/remote-pass.h \
+	agent/remote-plan.c \
 	agent/remote-private.h \
 	agent/remote-refresh.c \
+	agent/remote-set.c agent/remote-set.h \
 	agent/remote-snapshot.c \
 	agent/source-remote.c agent/source-remote.h
 libvadm_remote_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS)

@@ -228,3 +228,18 @@ vadm_remote_log_compose(const char *raw, const char *filters, guint32 level, GEr
         remote_filters_set_level(wanted, level);
     return remote_filters_to_text(wanted, TRUE);
 }
+
+char *
+vadm_remote_log_predict(const char *sent)
+{
+    g_autoptr(GPtrArray) filters = remote_filters_from_wish(sent);
+    GString *raw = g_string_new(NULL);
+
+    for (guint i = 0; i < filters->len; i++) {
+        const RemoteFilter *filter = g_ptr_array_index(filters, i);
+        const char *match = filter->match ? filter->match : "";
+
+        g_string_append_printf(raw, "%s:*%s* ", filter->level, match + (*match == '+'));
+    }
+    return g_string_free(raw, FALSE);
+}

@@ -127,6 +127,10 @@ void vadm_remote_reader_free(struct _VadmRemoteReader *reader);
 void vadm_remote_reader_start(VadmRemoteSource *source);
 /** vadm_remote_reader_stop: there is no connection any more. */
 void vadm_remote_reader_stop(VadmRemoteSource *source);
+/** vadm_remote_reader_hold: no refresh until it is released, but vadm_remote_read_again() goes on:
+ * a refresh would find a half of what is being set, and take it for somebody else's change. */
+void vadm_remote_reader_hold(VadmRemoteSource *source);
+void vadm_remote_reader_release(VadmRemoteSource *source);
 
 /**
  * vadm_remote_read_again: remote-refresh.c
@@ -193,6 +197,9 @@ char *vadm_remote_log_show(const char *raw, guint32 *level);
  * nothing changes
  */
 char *vadm_remote_log_compose(const char *raw, const char *filters, guint32 level, GError **error);
+/** vadm_remote_log_predict: Returns: (transfer full): what the daemon will show when @sent, which
+ * vadm_remote_log_compose() has made, is set */
+char *vadm_remote_log_predict(const char *sent);
 
 /* remote-guard.c */
 /**

@@ -17,6 +17,7 @@ typedef struct {
 struct _VadmRemoteReader {
     VadmRemoteSource *source;
     gboolean started;       /* there is a connection */
+    gboolean held;          /* something is being set */
     char *version;          /* of this connection; NULL: not asked yet, or refused */
     VadmRemotePass *pass;   /* under way */
     VadmRemoteAgain *again; /* whom it is for; NULL: it is a refresh */
@@ -121,8 +122,8 @@ vadm_remote_on_pass(VadmRemotePass *pass, gboolean ok, gpointer user)
         vadm_remote_reader_publish(reader, pass, again ? again->origin : VADM_ORIGIN_ADMIN_RPC);
     vadm_remote_pass_free(pass);
     if (again) {
-        vadm_remote_again_end(again, ok);
         reader->begun = 0; /* the refresh that it has taken the place of */
+        vadm_remote_again_end(again, ok);
     }
     if (!reader->pass)
         vadm_remote_reader_next(reader);
@@ -169,6 +170,8 @@ vadm_remote_reader_next(struct _VadmRemoteReader *reader)
         return;
     }
     g_clear_handle_id(&reader->timer, g_source_remove);
+    if (reader->held)
+        return;
     reader->timer = g_timeout_add((guint)((left + 999) / 1000), vadm_remote_on_timer, reader);
 }
 
@@ -241,6 +244,29 @@ vadm_remote_read_again(VadmRemoteSource *source, VadmOrigin origin, guint timeou
         return;
     g_clear_pointer(&reader->pass, vadm_remote_pass_free);
     vadm_remote_reader_next(reader);
+}
+
+void
+vadm_remote_reader_hold(VadmRemoteSource *source)
+{
+    struct _VadmRemoteReader *reader = source->reader;
+
+    reader->held = TRUE;
+    g_clear_handle_id(&reader->timer, g_source_remove);
+    if (reader->again)
+        return;
+    g_clear_pointer(&reader->pass, vadm_remote_pass_free);
+    reader->begun = 0;
+}
+
+void
+vadm_remote_reader_release(VadmRemoteSource *source)
+{
+    struct _VadmRemoteReader *reader = source->reader;
+
+    reader->held = FALSE;
+    if (!reader->pass)
+        vadm_remote_reader_next(reader);
 }
 
 struct _VadmRemoteReader *

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "admin/client-conf.h"
 
+#include <glib/gstdio.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DIGITS        "0123456789"
 #define ALIAS_LETTERS G_CSET_a_2_z G_CSET_A_2_Z DIGITS "_-"
@@ -226,7 +228,8 @@ vadm_client_conf_load(const char *path, GError **error)
 
     conf->aliases = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     if (!g_file_get_contents(path, &text, &length, &problem)) {
-        if (g_error_matches(problem, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+        /* Nor does it exist below a folder where we may not look: another user's home. */
+        if (g_access(path, F_OK) != 0)
             return g_steal_pointer(&conf);
         g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG, "%s", problem->message);
         return NULL;

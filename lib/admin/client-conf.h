@@ -15,8 +15,8 @@ typedef struct {
 
 /**
  * vadm_client_conf_load:
- * @path: of the file; one that does not exist is as an empty one
- * @error: VADM_ERROR_CONFIG "PATH:LINE: what is wrong", or "PATH: why it cannot be read"
+ * @path: of the file; one that does not exist, or cannot be reached, is as an empty one
+ * @error: VADM_ERROR_CONFIG "PATH:LINE: what is wrong", or why PATH cannot be read
  *
  * As in libvirt, the first of several settings of a key, and the first of several aliases of a
  * name, counts. Any thread. Returns: (transfer full) (nullable)

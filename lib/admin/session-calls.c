@@ -164,8 +164,8 @@ vadm_session_calls_take_reply(VadmSessionCalls *calls, const VadmRpcHeader *head
         *dropped = take_late(calls, header);
         return NULL;
     }
-    if (call->program != header->program)
-        return NULL;
+    if (call->program != header->program || call->procedure != header->procedure)
+        return NULL; /* it would be taken for something else */
     g_hash_table_steal(calls->sent, key);
     stop_timer(call);
     return call;

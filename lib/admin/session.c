@@ -413,6 +413,7 @@ session_connected(VadmSession *session, GSocket *socket)
     g_autoptr(GSocketConnection) stream = g_socket_connection_factory_create_connection(socket);
 
     session->conn = vadm_conn_new(G_IO_STREAM(stream), session->context, &conn_handlers, session);
+    vadm_conn_read_to_end(session->conn);
     session->keepalive =
         vadm_keepalive_new(session->conn, session->context, session_on_dead, session);
     session->state = SESSION_OPENING;

@@ -35,6 +35,8 @@ struct _VadmConn {
     gsize queued;   /* octets not yet written */
     gboolean above; /* the high water mark was passed, and the low one not reached since */
     GSource *writable;
+    gboolean reads_to_end;
+    GError *write_error; /* nothing is written any more, and reading will find the end */
 
     GSource *later; /* runs ended() or closed() from the main loop */
     VadmConnEnd end;
@@ -175,6 +177,13 @@ conn_stop(VadmConn *conn)
 }
 
 static void
+conn_drop_queue(VadmConn *conn)
+{
+    g_queue_clear_full(&conn->queue, (GDestroyNotify)vadm_message_free);
+    conn->queued = conn->offset = 0;
+}
+
+static void
 conn_shut(VadmConn *conn)
 {
     conn_stop(conn);
@@ -183,8 +192,7 @@ conn_shut(VadmConn *conn)
         return;
     conn->state = CONN_CLOSED;
     g_clear_pointer(&conn->framer, vadm_framer_free);
-    g_queue_clear_full(&conn->queue, (GDestroyNotify)vadm_message_free);
-    conn->queued = conn->offset = 0;
+    conn_drop_queue(conn);
     conn_close_stream(conn);
 }
 
@@ -192,6 +200,7 @@ static void
 conn_free(VadmConn *conn)
 {
     g_clear_error(&conn->end_error);
+    g_clear_error(&conn->write_error);
     g_object_unref(conn->stream);
     g_clear_pointer(&conn->context, g_main_context_unref);
     g_free(conn);
@@ -250,16 +259,24 @@ conn_fail(VadmConn *conn, VadmConnEnd end, GError *error)
     conn->end = end;
     g_clear_error(&conn->end_error);
     conn->end_error = error;
+    if (end == VADM_CONN_END_EOF && conn->write_error) {
+        g_error_free(conn->end_error);
+        conn->end_error = g_steal_pointer(&conn->write_error);
+    }
     conn_end_later(conn);
+}
+
+static gboolean
+is_hangup(const GError *error)
+{
+    return g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED) ||
+           g_error_matches(error, G_TLS_ERROR, G_TLS_ERROR_EOF);
 }
 
 static void
 conn_fail_io(VadmConn *conn, GError *error)
 {
-    gboolean hung_up = g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED) ||
-                       g_error_matches(error, G_TLS_ERROR, G_TLS_ERROR_EOF);
-
-    conn_fail(conn, hung_up ? VADM_CONN_END_EOF : VADM_CONN_END_ERROR, error);
+    conn_fail(conn, is_hangup(error) ? VADM_CONN_END_EOF : VADM_CONN_END_ERROR, error);
 }
 
 /* A socket closed over unread octets is reset, and TCP then takes back what the peer has not
@@ -470,7 +487,20 @@ conn_wrote(VadmConn *conn, gsize length)
     conn->offset = 0;
 }
 
-/* Returns: FALSE when the connection failed */
+/* @error: (transfer full). The end can be read only behind all that the peer has sent. */
+static void
+conn_fail_write(VadmConn *conn, GError *error)
+{
+    if (!conn->reads_to_end || !conn->reading || !is_hangup(error)) {
+        conn_fail_io(conn, error);
+        return;
+    }
+    conn->write_error = error;
+    conn_drop_queue(conn);
+    clear_source(&conn->writable);
+}
+
+/* Returns: FALSE when nothing can be written any more */
 static gboolean
 conn_write_queue(VadmConn *conn)
 {
@@ -488,7 +518,7 @@ conn_write_queue(VadmConn *conn)
             return TRUE;
         }
         if (error) {
-            conn_fail_io(conn, error);
+            conn_fail_write(conn, error);
             return FALSE;
         }
         conn_wrote(conn, (gsize)put);
@@ -548,7 +578,7 @@ conn_on_output(GObject *stream G_GNUC_UNUSED, gpointer data)
 void
 vadm_conn_send(VadmConn *conn, VadmMessage *message)
 {
-    if (conn->state != CONN_OPEN || conn->flushing) {
+    if (conn->state != CONN_OPEN || conn->flushing || conn->write_error) {
         vadm_message_free(message);
         return;
     }
@@ -558,6 +588,12 @@ vadm_conn_send(VadmConn *conn, VadmMessage *message)
         conn_write(conn);
     if (conn->queued > VADM_CONN_HIGH_WATER)
         conn->above = TRUE;
+}
+
+void
+vadm_conn_read_to_end(VadmConn *conn)
+{
+    conn->reads_to_end = TRUE;
 }
 
 gsize

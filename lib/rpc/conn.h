@@ -56,6 +56,11 @@ void vadm_conn_set_reading(VadmConn *conn, gboolean reading);
  * any more once they are gone. TLS connections tell it only when they are read. */
 void vadm_conn_notice_hangup(VadmConn *conn);
 
+/** vadm_conn_read_to_end: from now on, when writing finds that the peer is gone, what the peer has
+ * sent before is still read and delivered, and the end is told after it. For clients, to whom the
+ * replies that wait tell what was done. */
+void vadm_conn_read_to_end(VadmConn *conn);
+
 /**
  * vadm_conn_send: queues @message: (transfer full) and writes what the socket takes at once.
  * Never fails: errors come as ended(), from the main loop. Ignored after the end.

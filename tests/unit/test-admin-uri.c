@@ -246,7 +246,7 @@ START_TEST(test_conf_unreadable)
 {
     g_autoptr(GError) error = NULL;
 
-    ck_assert_int_eq(g_mkdir(file, 0700), 0);
+    ck_assert_int_eq(g_mkdir(file, 0700), 0); /* root may read all but this */
     ck_assert_ptr_null(vadm_client_conf_load(file, &error));
     ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_CONFIG));
     ck_assert_ptr_nonnull(strstr(error->message, file));
@@ -304,25 +304,29 @@ START_TEST(test_resolve_damaged)
 }
 END_TEST
 
-/* The process's own places: the environment's URI, and else the file of who runs this. */
+/* The process's own places. Root's is not for tests to write to. */
 START_TEST(test_resolve_process)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *uri = NULL;
+    g_autofree char *folder = g_build_filename(directory, "libvirt", NULL);
+    g_autofree char *own = g_build_filename(folder, "libvirt-admin.conf", NULL);
+    g_autofree char *given = NULL, *found = NULL;
 
+    g_setenv("XDG_CONFIG_HOME", directory, TRUE);
     g_setenv("LIBVIRT_ADMIN_DEFAULT_URI", "env:///", TRUE);
-    uri = vadm_admin_uri_resolve(NULL, FALSE, &error);
-    ck_assert_pstr_eq(uri, "env:///");
-    if (geteuid() != 0) {
-        g_autofree char *other = NULL;
-        g_autofree char *folder = g_build_filename(directory, "libvirt", NULL);
-
-        g_unsetenv("LIBVIRT_ADMIN_DEFAULT_URI");
-        g_setenv("XDG_CONFIG_HOME", directory, TRUE);
-        other = vadm_admin_uri_resolve(NULL, FALSE, &error);
-        ck_assert_pstr_eq(other, "libvirtd:///session");
-        g_rmdir(folder);
+    given = vadm_admin_uri_resolve(NULL, FALSE, &error);
+    ck_assert_pstr_eq(given, "env:///");
+    if (geteuid() == 0)
+        return;
+    g_unsetenv("LIBVIRT_ADMIN_DEFAULT_URI");
+    if (_i == 1) {
+        ck_assert_int_eq(g_mkdir(folder, 0700), 0);
+        ck_assert(g_file_set_contents(own, "uri_default = 'virtlogd:///session'", -1, NULL));
     }
+    found = vadm_admin_uri_resolve(NULL, TRUE, &error);
+    ck_assert_pstr_eq(found, _i == 1 ? "virtlogd:///session" : "libvirtd:///session");
+    g_unlink(own);
+    g_rmdir(folder);
 }
 END_TEST
 
@@ -342,7 +346,7 @@ main(void)
     tcase_add_test(conf, test_conf_unreadable);
     tcase_add_test(conf, test_resolve);
     tcase_add_test(conf, test_resolve_damaged);
-    tcase_add_test(conf, test_resolve_process);
+    tcase_add_loop_test(conf, test_resolve_process, 0, 2);
     suite_add_tcase(suite, conf);
     return vadm_unit_main(suite);
 }

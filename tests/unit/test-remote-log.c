@@ -271,12 +271,18 @@ START_TEST(test_property_set_show)
         g_autofree char *old = vadm_remote_log_show(raw, &old_level);
         g_autofree char *sent = vadm_remote_log_compose(raw, text, level, NULL);
         g_autofree char *after = NULL;
+        g_autofree char *predicted = NULL;
+        g_autofree char *as_sent = NULL;
         g_autofree char *shown = NULL;
         g_autofree char *ideal = NULL;
         g_autofree char *ideal_raw = NULL;
 
         ck_assert_ptr_nonnull(sent);
         after = daemon_set(sent);
+        predicted = vadm_remote_log_predict(sent);
+        ck_assert_str_eq(predicted, after);
+        as_sent = vadm_remote_log_compose(after, NULL, 0, NULL);
+        ck_assert_str_eq(as_sent, sent);
         shown = vadm_remote_log_show(after, &got);
         ck_assert_str_eq(shown, wish);
         ck_assert_uint_eq(got, level ? level : old_level);

@@ -21,6 +21,7 @@ static int peer;
 static GArray *serials; /* of the messages that came */
 static guint ends, drains, closes;
 static VadmConnEnd last_end;
+static int last_code;
 
 /* What the handler of a message does when serial @act_on comes. */
 typedef enum { ACT_NONE, ACT_CLOSE, ACT_UNREF, ACT_STOP, ACT_FLUSH, ACT_PAUSE } Act;
@@ -67,6 +68,7 @@ on_ended(VadmConn *from, VadmConnEnd end, const GError *error, gpointer user)
     ck_assert_ptr_nonnull(error);
     ends++;
     last_end = end;
+    last_code = error->code;
 }
 
 static void
@@ -309,6 +311,7 @@ START_TEST(test_eof)
     settle();
     ck_assert_uint_eq(ends, 1);
     ck_assert_uint_eq(last_end, VADM_CONN_END_EOF);
+    ck_assert_int_eq(last_code, G_IO_ERROR_CLOSED);
     ck_assert_uint_eq(serials->len, 1);
     vadm_conn_send(conn, new_message(1, 28)); /* no matter now */
     vadm_conn_set_reading(conn, FALSE);
@@ -344,6 +347,28 @@ START_TEST(test_broken_pipe)
     ck_assert_uint_eq(ends, 1);
     ck_assert_uint_eq(last_end, VADM_CONN_END_EOF);
     ck_assert_uint_eq(vadm_conn_queued(conn), 0);
+}
+END_TEST
+
+/* The replies of a peer that is gone are not lost by writing to it. */
+START_TEST(test_read_to_end)
+{
+    if (_i == 1)
+        vadm_conn_read_to_end(conn);
+    for (guint32 i = 0; i < 100; i++)
+        peer_send(i, 28);
+    close_peer();
+    vadm_conn_set_reading(conn, TRUE);
+    vadm_conn_send(conn, new_message(0, 28));
+    vadm_conn_send(conn, new_message(1, 4000000));
+    if (_i == 1)
+        ck_assert_uint_eq(vadm_conn_queued(conn), 0);
+    WAIT_FOR(ends > 0);
+    settle();
+    ck_assert_uint_eq(ends, 1);
+    ck_assert_uint_eq(last_end, VADM_CONN_END_EOF);
+    ck_assert_int_eq(last_code, G_IO_ERROR_CONNECTION_CLOSED);
+    ck_assert_uint_eq(serials->len, _i == 1 ? 100 : 0);
 }
 END_TEST
 
@@ -538,6 +563,7 @@ main(void)
     tcase_add_loop_test(tc, test_eof, 0, 2);
     tcase_add_test(tc, test_bad_frame);
     tcase_add_test(tc, test_broken_pipe);
+    tcase_add_loop_test(tc, test_read_to_end, 0, 2);
     tcase_add_test(tc, test_close_before_told);
     tcase_add_test(tc, test_break_while_queued);
     tcase_add_test(tc, test_send);
