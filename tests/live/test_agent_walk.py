@@ -55,8 +55,8 @@ class Walk(unittest.TestCase):
             self.assertIsNotNone(client.call(*call))
         return client
 
-    def virsh(self, daemon, name, **how):
-        self.place.enter_context(harness.idle_virsh(self.place, daemon.socket, name, **how))
+    def virsh(self, path, name, **how):
+        self.place.enter_context(harness.idle_virsh(self.place, path, name, **how))
         harness.wait_for(lambda: "virsh" in self.place.read(name + ".out"), "its prompt")
 
     def settings(self, daemon, *lines):
@@ -76,27 +76,30 @@ auth_tcp = "none"
 """, options=("--listen",))
         self.start(libvirtd)
         self.agree(0)
-        self.virsh(libvirtd, "rw")
-        self.virsh(libvirtd, "ro", readonly=ROOT)
+        self.virsh(libvirtd.socket, "rw")
+        self.virsh(libvirtd.socket, "read-only by its own wish", readonly=True)
+        self.virsh(libvirtd.socket_ro if ROOT else libvirtd.socket, "ro", readonly=True)
         self.raw(libvirtd.socket)  # never speaks
+        silent = self.raw(libvirtd.socket, Raw.REMOTE)  # for now
         self.raw(libvirtd.socket, Raw.REMOTE, AUTH_LIST)
         self.raw(libvirtd.admin)
         self.raw(libvirtd.admin, Raw.ADMIN, LIST_SERVERS, ALL)
         speaking, _ = (self.tcp(port, speaks) for speaks in (True, False))
-        self.agree(8)
+        self.agree(10)
+        silent.call(AUTH_LIST)
         self.settings(libvirtd,
                       ("server-threadpool-set", "libvirtd", "--min-workers", "7", "--max-workers",
                        "9", "--priority-workers", "3"),
-                      ("server-clients-set", "libvirtd", "--max-clients", "6",
+                      ("server-clients-set", "libvirtd", "--max-clients", "8",
                        "--max-unauth-clients", "0"),  # it is full now
                       ("server-clients-set", "admin", "--max-clients", "11"),
                       ("daemon-log-filters", "1:qemu 3:util.json 2:* 4:late"),
                       ("daemon-log-outputs", f"2:file:{self.place.path('one.log')} 4:stderr"))
-        self.agree(8)
+        self.agree(10)
         speaking.close()
-        self.settings(libvirtd, ("server-clients-set", "libvirtd", "--max-clients", "9"),  # high
+        self.settings(libvirtd, ("server-clients-set", "libvirtd", "--max-clients", "11"),  # high
                       ("daemon-log-filters", ""))
-        self.agree(7)
+        self.agree(9)
 
     def tcp(self, port, speaks):
         client = self.place.enter_context(socket.create_connection(("127.0.0.1", port)))
