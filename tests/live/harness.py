@@ -362,8 +362,8 @@ class Libvirtd:
     root it runs in a mount namespace with empty state folders, so that it neither meets nor marks
     the system's own. As another user it has no read-only socket: libvirt offers none there."""
 
-    def __init__(self, place, name="libvirtd", extra="", env=None):
-        self.place, self.name, self.env = place, name, env
+    def __init__(self, place, name="libvirtd", extra="", env=None, options=()):
+        self.place, self.name, self.env, self.options = place, name, env, options
         self.dir = place.path(name)
         # Another user's libvirtd has no admin socket where unix_sock_dir is set: there it is
         # XDG_RUNTIME_DIR that leads to both.
@@ -384,7 +384,8 @@ log_outputs = "3:file:{place.path(name + '.log')}"
         self.start()
 
     def start(self):
-        daemon = [tool("libvirtd"), "-f", self.conf, "-p", os.path.join(self.dir, "pid")]
+        daemon = [tool("libvirtd"), "-f", self.conf, "-p", os.path.join(self.dir, "pid"),
+                  *self.options]
         env = dict(self.env or {})
         if os.geteuid() == 0:
             daemon = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", ALONE,
