@@ -48,6 +48,7 @@ libvadm_remote_la_SOURCES = \
 	agent/remote-refresh.c \
 	agent/remote-set.c agent/remote-set.h \
 	agent/remote-snapshot.c \
+	agent/socket-owner.c agent/socket-owner.h \
 	agent/source-remote.c agent/source-remote.h
 libvadm_remote_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS)
 libvadm_remote_la_LIBADD = libvadm-client.la libvadm-daemon.la libvadm-common.la
