@@ -5,9 +5,9 @@ REMOTE_TEST_LIBS = libvadm-remote.la libvadm-client.la libvadm-daemon.la $(CHECK
 	$(GLIB_LIBS) $(TIRPC_LIBS)
 check_PROGRAMS += tests/unit/test-remote-read tests/unit/test-remote-link
 TESTS += tests/unit/test-remote-read tests/unit/test-remote-link
-tests_unit_test_remote_read_SOURCES = tests/unit/test-remote-read.c $(REMOTE_FIXTURE) tests/unit/remote-stub.c
+tests_unit_test_remote_read_SOURCES = tests/unit/test-remote-read.c $(REMOTE_FIXTURE)
 tests_unit_test_remote_read_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_remote_read_LDADD = $(REMOTE_TEST_LIBS)
-tests_unit_test_remote_link_SOURCES = tests/unit/test-remote-link.c $(REMOTE_FIXTURE) tests/unit/remote-stub.c
+tests_unit_test_remote_link_SOURCES = tests/unit/test-remote-link.c $(REMOTE_FIXTURE)
 tests_unit_test_remote_link_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_remote_link_LDADD = $(REMOTE_TEST_LIBS)
