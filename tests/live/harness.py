@@ -493,8 +493,10 @@ retry_interval = 1
         return ""
 
     def state(self, **how):
-        """lvaDaemonState: "up", "unreachable" or None."""
-        return {1: "up", 2: "unreachable"}.get(self.snmpd.get1("lvaDaemonState", **how))
+        """lvaDaemonState: "up", "unreachable" or None; snmpd does not answer for a context in which
+        there is no agent yet."""
+        _, out, _ = self.snmpd.tool("snmpget", oid("lvaDaemonState"), timeout=1, **how)
+        return {1: "up", 2: "unreachable"}.get(parse(out)[0][1]) if out else None
 
     def wait_for_state(self, state, timeout=None, **how):
         wait_for(lambda: self.state(**how) == state,
