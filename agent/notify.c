@@ -33,6 +33,7 @@ struct _VadmNotify {
 
     gboolean connected;
     guint window;
+    gint64 started; /* monotonic time, microseconds */
     gboolean begun; /* what holds has been noted, to be raised in this session */
     gboolean back;  /* the daemon can be reached again: all is to be looked at */
     gsize last_ticket;
@@ -206,8 +207,12 @@ vadm_notify_find_subject(VadmNotify *notify, const VadmEvent *event)
 static gint64
 vadm_notify_due(const VadmNotify *notify, const VadmSubject *subject)
 {
-    if (subject->sent_at == 0 || notify->ending)
+    if (notify->ending)
         return notify->now;
+    if (subject->sent_at == 0)
+        return subject->kind == VADM_EVENT_DAEMON
+                   ? MAX(notify->now, notify->started + VADM_NOTIFY_START_US)
+                   : notify->now;
     return MAX(notify->now, subject->sent_at + notify->interval);
 }
 
@@ -507,6 +512,7 @@ vadm_notify_new(VadmMib *mib, const VadmNotifyHooks *hooks, guint window)
     notify->settings = vadm_mib_get_settings(mib);
     notify->hooks = *hooks;
     notify->window = window;
+    notify->started = g_get_monotonic_time();
     notify->subjects = g_ptr_array_new_with_free_func(vadm_subject_free);
     notify->queue = vadm_notify_queue_new(hooks->wake, hooks->user);
     notify->subscription =

@@ -18,6 +18,10 @@
 /* Between two turns of the loop not more than this many are sent, either. */
 #define VADM_NOTIFY_WINDOW 64u
 
+/* A source that has just begun to connect to its daemon is not told to be unreachable for so long,
+ * microseconds. */
+#define VADM_NOTIFY_START_US (5 * G_USEC_PER_SEC)
+
 typedef struct _VadmNotify VadmNotify;
 
 typedef struct {

@@ -96,26 +96,38 @@ vadm_registrations_begins(int major, int minor, void *server_arg, void *client_a
     return SNMPERR_SUCCESS;
 }
 
+/* For messages. */
+static char *
+vadm_registration_describe(const VadmRegistration *registration)
+{
+    const char *context = vadm_registration_context(registration);
+
+    return *context ? g_strdup_printf("context '%s'", context) : g_strdup("the default context");
+}
+
 static void
 vadm_registrations_take_refusal(VadmRegistrations *registrations, VadmRegistration *registration)
 {
+    g_autofree char *context = vadm_registration_describe(registration);
+
     registration->due = g_get_monotonic_time() + registrations->interval * (gint64)G_USEC_PER_SEC;
     if (!registration->refusal_known)
-        VADM_WARN("the master agent at %s refuses to register the MIB in context '%s' (does "
+        VADM_WARN("the master agent at %s refuses to register the MIB in %s (does "
                   "another agent serve it?); trying again every %u s",
-                  registrations->master, vadm_registration_context(registration),
-                  registrations->interval);
+                  registrations->master, context, registrations->interval);
     registration->refusal_known = TRUE;
 }
 
 static void
 vadm_registrations_take_success(VadmRegistrations *registrations, VadmRegistration *registration)
 {
+    g_autofree char *context = vadm_registration_describe(registration);
+
     registration->served = TRUE;
     registration->due = 0;
     if (registration->refusal_known)
-        VADM_INFO("registered the MIB in context '%s' with the master agent at %s",
-                  vadm_registration_context(registration), registrations->master);
+        VADM_INFO("registered the MIB in %s with the master agent at %s", context,
+                  registrations->master);
     registration->refusal_known = FALSE;
 }
 

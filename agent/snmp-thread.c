@@ -140,7 +140,8 @@ vadm_snmp_end_session(VadmSnmpThread *thread)
         vadm_snmp_library_flush(thread->session_fd);
     thread->session_fd = -1;
     thread->session = NULL;
-    vadm_snmp_publish_state(thread); /* the next one may begin before the turn is over */
+    for (guint i = 0; i < thread->n_served; i++)
+        vadm_notify_set_connected(thread->served[i].notify, FALSE);
 }
 
 /* SNMPD_CALLBACK_INDEX_STOP: it may come twice for one session, when the master dies while it
@@ -152,6 +153,7 @@ vadm_snmp_session_stopped(int major, int minor, void *server_arg, void *client_a
     (void)minor;
     (void)server_arg;
     vadm_snmp_end_session(client_arg);
+    vadm_snmp_publish_state(client_arg); /* the next one may begin before the turn is over */
     vadm_snmp_library_limit_internal();
     return SNMPERR_SUCCESS;
 }

@@ -20,6 +20,7 @@ static const ErrorPrefix prefixes[] = {
     {VADM_VIR_ERR_NO_MEMORY, "out of memory: "},
     {VADM_VIR_ERR_NO_SUPPORT, "this function is not supported by the connection driver: "},
     {VADM_VIR_ERR_NO_CONNECT, "no connection driver available for "},
+    {VADM_VIR_ERR_INVALID_CONN, "invalid connection pointer in "},
     {VADM_VIR_ERR_INVALID_ARG, "invalid argument: "},
     {VADM_VIR_ERR_OPERATION_FAILED, "operation failed: "},
     {VADM_VIR_ERR_OPERATION_DENIED, "operation forbidden: "},

@@ -46,8 +46,8 @@ tests_unit_test_agent_notification_SOURCES = tests/unit/test-agent-notification.
 tests_unit_test_agent_notification_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_notification_LDADD = $(AGENT_TEST_LIBS)
 
-# The snmp thread around a fake source, for experiments with a real master agent.
-check_PROGRAMS += tests/unit/agent-probe
+# The snmp thread around fake sources: live tests run it, hence it is made by 'make'.
+noinst_PROGRAMS += tests/unit/agent-probe
 tests_unit_agent_probe_SOURCES = tests/unit/agent-probe.c $(AGENT_FAKE)
-tests_unit_agent_probe_CFLAGS = $(AGENT_TEST_CFLAGS)
-tests_unit_agent_probe_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_agent_probe_CFLAGS = $(AM_CFLAGS) -I$(top_srcdir)/tests/unit $(NETSNMP_CFLAGS)
+tests_unit_agent_probe_LDADD = libvadm-agent.la libvadm-common.la $(NETSNMP_LIBS) $(GLIB_LIBS)

@@ -294,16 +294,137 @@ END_TEST
 
 START_TEST(test_unreachable)
 {
+    static const char *const gone[] = {
+        "1.1.2.0 noSuchInstance", "1.3.1.0 noSuchInstance",     "1.3.2.0 noSuchInstance",
+        "1.3.3.0 noSuchInstance", "1.3.4.1.2.1 noSuchInstance",
+    };
     g_autofree char *state = NULL;
     g_autofree char *number = NULL;
 
     bed.fake->daemon.state = VADM_REACH_UNREACHABLE;
     state = ask("1.1.4.0", MODE_GET);
     ck_assert_str_eq(state, "1.1.4.0 2 2");
-    check_next("1.3.3.0", "1.7.1.0"); /* no row of log statistics, server, service, client */
+    check_next("1.1.1.0", "1.1.3.0");
+    check_next("1.2.8.0", "1.7.1.0"); /* nothing of the log, servers, services, clients */
+    for (guint i = 0; i < G_N_ELEMENTS(gone); i++) {
+        g_autofree char *oid = oid_of(gone[i]);
+        g_autofree char *got = ask(oid, MODE_GET);
+
+        ck_assert_str_eq(got, gone[i]);
+    }
     check_next("1.7.5.0", "1.8.1.2.8.118.105.114.116.97.100.109.100");
     number = ask("1.9.3.0", MODE_GET);
     ck_assert_str_eq(number, "1.9.3.0 66 0");
+}
+END_TEST
+
+/* Other daemons of the same agent. */
+typedef struct {
+    FakeSource *fake;
+    const char *name;
+} Neighbour;
+
+static void
+add_neighbours(Neighbour *neighbours, guint n)
+{
+    for (guint i = 0; i < n; i++) {
+        neighbours[i].fake = fake_source_new();
+        neighbours[i].fake->daemon.name = neighbours[i].name;
+        neighbours[i].fake->daemon.uri = neighbours[i].name;
+        ck_assert(vadm_contexts_add(bed.contexts, neighbours[i].name, &neighbours[i].fake->base));
+    }
+}
+
+/* Nothing of what was read of them is kept: AddressSanitizer would see it. */
+static void
+free_neighbours(Neighbour *neighbours, guint n)
+{
+    for (guint i = 0; i < n; i++) {
+        ck_assert_uint_eq(neighbours[i].fake->views_open, 0);
+        fake_source_free(neighbours[i].fake);
+    }
+}
+
+START_TEST(test_contexts)
+{
+    static const char *const table[] = {
+        "1.8.1.2.1.98 4 b",
+        "1.8.1.2.1.255 4 x:ff",
+        "1.8.1.2.2.97.97 4 aa",
+        "1.8.1.2.8.118.105.114.116.97.100.109.100 4 virtadmd",
+        "1.8.1.2.8.118.105.114.116.113.101.109.117 4 virtqemu",
+        "1.8.1.3.1.98 2 1",
+        "1.8.1.3.1.255 2 1",
+        "1.8.1.3.2.97.97 2 2",
+        "1.8.1.3.8.118.105.114.116.97.100.109.100 2 1",
+        "1.8.1.3.8.118.105.114.116.113.101.109.117 2 1",
+        "1.8.1.4.1.98 4 b",
+        "1.8.1.4.1.255 4 x:ff",
+        "1.8.1.4.2.97.97 4 aa",
+        "1.8.1.4.8.118.105.114.116.97.100.109.100 4 libvirtd:///system",
+        "1.8.1.4.8.118.105.114.116.113.101.109.117 4 virtqemu",
+        "1.9.1.0 66 2",
+    };
+    Neighbour neighbours[] = {
+        {.name = "virtqemu"}, {.name = "aa"}, {.name = "b"}, {.name = "\xff"}};
+    g_autofree char *at = g_strdup("1.8");
+    g_autofree char *number = NULL;
+
+    add_neighbours(neighbours, G_N_ELEMENTS(neighbours));
+    neighbours[1].fake->daemon.state = VADM_REACH_UNREACHABLE;
+    for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+        g_autofree char *next = ask(at, MODE_GETNEXT);
+        g_autofree char *oid = oid_of(table[i]);
+        g_autofree char *got = ask(oid, MODE_GET);
+
+        ck_assert_str_eq(next, table[i]);
+        ck_assert_str_eq(got, table[i]);
+        g_free(at);
+        at = g_steal_pointer(&oid);
+    }
+    number = ask("1.9.4.0", MODE_GET);
+    ck_assert_str_eq(number, "1.9.4.0 66 5");
+    check_next("1.8.1.2.1.97.4294967295", "1.8.1.2.1.98");
+    check_next("1.8.1.2.2", "1.8.1.2.2.97.97");
+    check_next("1.8.1.2.2.97.97.0", "1.8.1.2.8.118.105.114.116.97.100.109.100");
+    check_next("1.8.1.2.7", "1.8.1.2.8.118.105.114.116.97.100.109.100");
+    free_neighbours(neighbours, G_N_ELEMENTS(neighbours));
+}
+END_TEST
+
+/* One that gives no rows, and one with a text that is too long, do not hide the others. */
+START_TEST(test_contexts_without_rows)
+{
+    Neighbour neighbours[] = {{.name = "a"}, {.name = "z"}};
+    g_autofree char *uri = g_strnfill(256, 'u');
+    g_autofree char *got = NULL;
+
+    add_neighbours(neighbours, G_N_ELEMENTS(neighbours));
+    neighbours[0].fake->no_view = TRUE;
+    neighbours[1].fake->daemon.uri = uri;
+    check_next("1.8.1.2", "1.8.1.2.1.122");
+    check_next("1.8.1.3", "1.8.1.3.1.122");
+    check_next("1.8.1.4", "1.8.1.4.8.118.105.114.116.97.100.109.100");
+    got = ask("1.8.1.3.1.97", MODE_GET);
+    ck_assert_str_eq(got, "1.8.1.3.1.97 noSuchInstance");
+    free_neighbours(neighbours, G_N_ELEMENTS(neighbours));
+}
+END_TEST
+
+START_TEST(test_context_names)
+{
+    g_autofree char *longest = g_strnfill(VADM_CONTEXT_NAME_MAX, 'x');
+    g_autofree char *longer = g_strnfill(VADM_CONTEXT_NAME_MAX + 1, 'x');
+    g_autofree char *got = NULL;
+
+    ck_assert(!vadm_contexts_add(bed.contexts, NULL, &bed.fake->base));
+    ck_assert(!vadm_contexts_add(bed.contexts, "", &bed.fake->base));
+    ck_assert(!vadm_contexts_add(bed.contexts, "virtadmd", &bed.fake->base));
+    ck_assert(!vadm_contexts_add(bed.contexts, longer, &bed.fake->base));
+    ck_assert(vadm_contexts_add(bed.contexts, longest, &bed.fake->base));
+    ck_assert_uint_eq(vadm_contexts_get_number(bed.contexts), 2);
+    got = ask("1.8.1.2.8.118.105.114.116.97.100.109.100", MODE_GETNEXT);
+    ck_assert_msg(g_str_has_prefix(got, "1.8.1.2.32.120.120."), "%s", got);
 }
 END_TEST
 
@@ -449,6 +570,9 @@ main(void)
     tcase_add_test(tree, test_high_arcs);
     tcase_add_test(tree, test_no_access);
     tcase_add_test(tree, test_unreachable);
+    tcase_add_test(tree, test_contexts);
+    tcase_add_test(tree, test_contexts_without_rows);
+    tcase_add_test(tree, test_context_names);
     tcase_add_test(tree, test_named_context);
     tcase_add_test(tree, test_no_view);
     suite_add_tcase(suite, tree);

@@ -25,7 +25,31 @@ START_TEST(test_first_connect_unreachable)
     now += 6 * SECOND;
     tell_reach(VADM_REACH_UP);
     check_sent("lvaDaemonReachable, lvaClientsFull 1 10/10");
-    ck_assert_int_eq(run(), 0);
+}
+END_TEST
+
+/* A source that connects at its start, as every one does, has not lost its daemon. */
+START_TEST(test_start)
+{
+    const VadmNotifyHooks hooks = {bed_send, bed_wake, &fake};
+
+    vadm_notify_free(notify);
+    fake->daemon.state = VADM_REACH_UNREACHABLE;
+    notify = vadm_notify_new(mib, &hooks, VADM_NOTIFY_WINDOW);
+    connect_master(TRUE);
+    now = g_get_monotonic_time();
+    check_sent("");
+    tell_reach(VADM_REACH_UNREACHABLE);
+    ck_assert_int_gt(run(), now);
+    if (_i == 0) { /* it is there in time */
+        tell_reach(VADM_REACH_UP);
+        check_sent("");
+    }
+    now += VADM_NOTIFY_START_US;
+    check_sent(_i == 0 ? "" : "lvaDaemonUnreachable");
+    now += 6 * SECOND;
+    tell_reach(VADM_REACH_UP);
+    check_sent(_i == 0 ? "" : "lvaDaemonReachable");
 }
 END_TEST
 
@@ -140,6 +164,7 @@ main(void)
     TCase *back = add_case(suite, "back");
 
     tcase_add_test(back, test_first_connect_unreachable);
+    tcase_add_loop_test(back, test_start, 0, 2);
     tcase_add_test(back, test_back);
     tcase_add_test(back, test_back_held_back);
     tcase_add_test(back, test_back_reconnect);

@@ -297,6 +297,40 @@ START_TEST(test_commit_and_undo_fail)
 }
 END_TEST
 
+/* What only the daemon has cannot be set while it cannot be reached, and later it can; the agent's
+ * own can. */
+static const Refusal unreachable[] = {
+    {"1.3.1.0", ASN_INTEGER, 1, NULL, 0, SNMP_ERR_RESOURCEUNAVAILABLE},
+    {"1.3.2.0", ASN_OCTET_STR, 0, "1:a", 3, SNMP_ERR_RESOURCEUNAVAILABLE},
+    {"1.4.1.3.1", ASN_UNSIGNED, 1, NULL, 0, SNMP_ERR_RESOURCEUNAVAILABLE},
+    {"1.4.1.3.77", ASN_UNSIGNED, 1, NULL, 0, SNMP_ERR_RESOURCEUNAVAILABLE},
+    {"1.6.1.21.1.1", ASN_INTEGER, 2, NULL, 0, SNMP_ERR_RESOURCEUNAVAILABLE},
+    /* as ever */
+    {"1.3.1.0", ASN_INTEGER, 9, NULL, 0, SNMP_ERR_WRONGVALUE},
+    {"1.1.2.0", ASN_OCTET_STR, 0, "x", 1, SNMP_ERR_NOTWRITABLE},
+    {"1.7.2.0", ASN_UNSIGNED, 9, NULL, 0, SNMP_ERR_NOERROR},
+};
+
+START_TEST(test_unreachable)
+{
+    const Refusal *refusal = &unreachable[_i];
+    guint at = 99;
+
+    bed.fake->daemon.state = VADM_REACH_UNREACHABLE;
+    bed.fake->access[VADM_FIELD_NOTIFY_MIN_INTERVAL] = VADM_ACCESS_NONE;
+    if (refusal->text)
+        agent_add(&pdu, refusal->oid, refusal->type, refusal->text, refusal->length);
+    else
+        agent_add_long(&pdu, refusal->oid, refusal->type, refusal->number);
+    ck_assert_int_eq(agent_whole_set(&bed, &pdu, &at), refusal->status);
+    ck_assert_uint_eq(bed.fake->prepared, 0);
+    if (refusal->status == SNMP_ERR_RESOURCEUNAVAILABLE)
+        check_last_error(": the daemon cannot be reached");
+    else if (refusal->status == SNMP_ERR_NOERROR)
+        ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_min_interval, 9);
+}
+END_TEST
+
 START_TEST(test_read_only_agent)
 {
     agent_bed_clear(&bed);
@@ -338,6 +372,7 @@ main(void)
     tcase_add_test(tests, test_wild_tag);
     tcase_add_test(tests, test_commit_and_undo_fail);
     tcase_add_test(tests, test_read_only_agent);
+    tcase_add_loop_test(tests, test_unreachable, 0, G_N_ELEMENTS(unreachable));
     tcase_add_test(tests, test_source_forbids);
     suite_add_tcase(suite, tests);
     return vadm_unit_main(suite);
