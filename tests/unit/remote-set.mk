@@ -10,9 +10,8 @@ tests_unit_test_remote_log_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_remote_log_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 
 SET_BED = tests/unit/set-bed.c tests/unit/set-bed.h tests/unit/log-fixture.h \
-	tests/unit/remote-fixture.c tests/unit/remote-fixture.h $(PEER_FIXTURE)
-SET_TEST_LIBS = libvadm-remote.la libvadm-client.la libvadm-daemon.la $(CHECK_LIBS) \
-	$(GLIB_LIBS) $(TIRPC_LIBS)
+	$(REMOTE_FIXTURE)
+SET_TEST_LIBS = $(REMOTE_TEST_LIBS)
 check_PROGRAMS += tests/unit/test-remote-set
 TESTS += tests/unit/test-remote-set
 tests_unit_test_remote_set_SOURCES = tests/unit/test-remote-set.c $(SET_BED)
