@@ -9,6 +9,7 @@ import unittest
 
 import harness
 import remote_compare
+import test_sasl
 from harness import Raw
 
 HIGH = 60  # clients_high_percent
@@ -18,10 +19,8 @@ ALL = struct.pack(">II", 1, 0)  # a list and not only its length, no flags
 ROOT = os.geteuid() == 0
 
 
-class Walk(unittest.TestCase):
-    def setUp(self):
-        self.place = harness.Place()
-        self.addCleanup(self.place.close)
+class Walking:
+    """For a test case with a place."""
 
     def start(self, *daemons):
         """The first one is in the default context, too."""
@@ -64,6 +63,12 @@ class Walk(unittest.TestCase):
             status, _, err = harness.virt_admin(daemon.admin, *line)
             self.assertEqual(status, 0, err)
 
+
+class Walk(unittest.TestCase, Walking):
+    def setUp(self):
+        self.place = harness.Place()
+        self.addCleanup(self.place.close)
+
     def test_libvirtd(self):
         """Clients of every kind, at rest and after changes of whatever can be changed."""
         port = harness.free_port(socket.SOCK_STREAM)
@@ -93,7 +98,7 @@ auth_tcp = "none"
                       ("server-clients-set", "libvirtd", "--max-clients", "8",
                        "--max-unauth-clients", "0"),  # it is full now
                       ("server-clients-set", "admin", "--max-clients", "11"),
-                      ("daemon-log-filters", "1:qemu 3:util.json 2:* 4:late"),
+                      ("daemon-log-filters", "1:qemu 3:*rpc* 3:++odd 2:* 4:late"),
                       ("daemon-log-outputs", f"2:file:{self.place.path('one.log')} 4:stderr"))
         self.agree(10)
         speaking.close()
@@ -139,6 +144,22 @@ auth_tcp = "none"
                                  "--max-unauth-clients", "40"), ("daemon-log-filters", "2:*"))
         self.settings(virtlockd, ("server-threadpool-set", "virtlockd", "--priority-workers", "2"))
         self.agree(3)
+
+
+class Sasl(test_sasl.Case, Walking):
+    def test_libvirtd(self):
+        """Who has authenticated itself, in time or late, and who has not."""
+        libvirtd = self.run_libvirtd()
+        self.start(libvirtd)
+        self.virsh(libvirtd.socket, "fred", env=self.credentials("fred@example"))
+        late, _ = (self.raw(libvirtd.socket, Raw.REMOTE, AUTH_LIST) for _ in range(2))
+        self.raw(libvirtd.socket)
+        self.agree(4)
+        self.assertEqual(self.snmpd.get1("lvaServerClientsUnauthCurrent", 2), 3)
+        self.assertEqual(test_sasl.enter(late, "anna@example")[5], 0)
+        self.settings(libvirtd, ("server-clients-set", "libvirtd", "--max-unauth-clients",
+                                 "2"))  # as many as there are
+        self.agree(4)
 
 
 if __name__ == "__main__":
