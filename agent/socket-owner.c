@@ -11,7 +11,8 @@ vadm_socket_owner_explain(const char *path, const char *why)
 
     if (stat(path, &st) < 0 || st.st_uid == geteuid())
         return g_strdup(why);
-    return g_strdup_printf("%s (a daemon lets no other user administer it: its socket belongs to user "
-                           "id %u, and this program runs as %u)",
-                           why, (guint)st.st_uid, (guint)geteuid());
+    return g_strdup_printf(
+        "%s (a daemon lets no other user administer it: its socket belongs to user "
+        "id %u, and this program runs as %u)",
+        why, (guint)st.st_uid, (guint)geteuid());
 }
