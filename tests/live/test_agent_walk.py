@@ -5,6 +5,7 @@ beside libvirtd, virtlogd and virtlockd."""
 import os
 import socket
 import struct
+import time
 import unittest
 
 import harness
@@ -12,8 +13,11 @@ import remote_compare
 import test_sasl
 from harness import Raw
 
-HIGH = 60  # clients_high_percent
-AUTH_LIST, LIST_SERVERS, LOG_POSITION = 66, 4, 2
+HIGH = 60     # clients_high_percent
+YOUNG = 2     # seconds: a client may still become read-only
+SETTLED = 5   # seconds: the identity of such a client is not asked for again without a reason
+OPEN, AUTH_LIST, LIST_SERVERS, LOG_POSITION = 1, 66, 4, 2
+TRUE, FALSE = 1, 2
 LOG_MANAGER = 0x87539319
 ALL = struct.pack(">II", 1, 0)  # a list and not only its length, no flags
 ROOT = os.geteuid() == 0
@@ -106,6 +110,29 @@ auth_tcp = "none"
                       ("daemon-log-filters", ""))
         self.agree(9)
 
+    def test_late_wish(self):
+        """One that wishes to be read-only when the agent has seen it already, but only just."""
+        libvirtd = harness.Libvirtd(self.place)
+        self.start(libvirtd)
+        while True:
+            began = time.monotonic()
+            client = Raw(libvirtd.socket, Raw.REMOTE)
+            client.call(AUTH_LIST)
+            harness.wait_for(lambda: FALSE in self.read_only(), "it in the table")
+            if time.monotonic() - began < YOUNG:
+                break
+            client.sock.close()  # a busy machine
+            harness.wait_for(lambda: not self.read_only(), "its end")
+        with client:
+            client.call(OPEN, harness.open_payload(flags=1))
+            self.agree(1)
+            self.assertEqual(self.read_only(), [TRUE])
+
+    def read_only(self):
+        """Of the clients of the main server."""
+        column = harness.oid("lvaClientReadOnly", 2).removesuffix(".0")
+        return [value for _, value in self.snmpd.walk(column)]
+
     def tcp(self, port, speaks):
         client = self.place.enter_context(socket.create_connection(("127.0.0.1", port)))
         if speaks:
@@ -154,8 +181,10 @@ class Sasl(test_sasl.Case, Walking):
         self.virsh(libvirtd.socket, "fred", env=self.credentials("fred@example"))
         late, _ = (self.raw(libvirtd.socket, Raw.REMOTE, AUTH_LIST) for _ in range(2))
         self.raw(libvirtd.socket)
+        connected = time.time()
         self.agree(4)
         self.assertEqual(self.snmpd.get1("lvaServerClientsUnauthCurrent", 2), 3)
+        harness.wait_for(lambda: time.time() - connected > SETTLED, "them to be no news any more")
         self.assertEqual(test_sasl.enter(late, "anna@example")[5], 0)
         self.settings(libvirtd, ("server-clients-set", "libvirtd", "--max-unauth-clients",
                                  "2"))  # as many as there are
