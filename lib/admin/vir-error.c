@@ -40,7 +40,8 @@ keep_lock_over_forks(void)
 static GPrivate last_error = G_PRIVATE_INIT((GDestroyNotify)virFreeError);
 
 /* This library is loaded into programs that think well of errno. */
-#define KEEP_ERRNO __attribute__((cleanup(restore_errno))) const int kept_errno = errno
+#define KEEP_ERRNO                                                                                 \
+    G_GNUC_UNUSED __attribute__((cleanup(restore_errno))) const int kept_errno = errno
 
 static void
 restore_errno(const int *kept)
