@@ -5,8 +5,6 @@ folder each, that wait for readiness and end what they started, by pid."""
 import contextlib
 import os
 import re
-import select
-import shlex
 import shutil
 import signal
 import socket
@@ -495,8 +493,10 @@ retry_interval = 1
         return ""
 
     def state(self, **how):
-        """lvaDaemonState: "up", "unreachable" or None."""
-        return {1: "up", 2: "unreachable"}.get(self.snmpd.get1("lvaDaemonState", **how))
+        """lvaDaemonState: "up", "unreachable" or None; snmpd does not answer for a context in which
+        there is no agent yet."""
+        _, out, _ = self.snmpd.tool("snmpget", oid("lvaDaemonState"), timeout=1, **how)
+        return {1: "up", 2: "unreachable"}.get(parse(out)[0][1]) if out else None
 
     def wait_for_state(self, state, timeout=None, **how):
         wait_for(lambda: self.state(**how) == state,
@@ -591,54 +591,6 @@ Agent.check_end, Agent.stop = Virtadmd.check_end, Virtadmd.stop
 def virt_admin(path, *args, timeout=30):
     return run(tool("virt-admin"), "-c", f"libvirtd:///system?socket={path}", *args,
                timeout=timeout)
-
-
-class AdminShell:
-    """An interactive virt-admin: one client that stays connected while others look."""
-
-    PROMPT = "virt-admin # "
-
-    def __init__(self, place, path):
-        self.popen = subprocess.Popen(
-            [tool("virt-admin"), "-q", "-c", f"libvirtd:///system?socket={path}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=place.dir)
-        place.callback(self.end)
-        self.read()
-
-    def read(self):
-        text, deadline = "", time.monotonic() + PATIENCE
-        while not text.endswith(self.PROMPT):
-            ready, _, _ = select.select([self.popen.stdout], [], [], deadline - time.monotonic())
-            more = os.read(self.popen.stdout.fileno(), 65536) if ready else b""
-            if not more:
-                raise AssertionError(f"virt-admin: {text}")
-            text += more.decode()
-        return text[:-len(self.PROMPT)]
-
-    def ask(self, *words):
-        """What a command prints."""
-        command = shlex.join(words)
-        self.popen.stdin.write(command.encode() + b"\n")
-        self.popen.stdin.flush()
-        return self.read().removeprefix(command).strip("\n")
-
-    def table(self, *words):
-        """Of the output "key : value ..." a dict, of strings."""
-        pairs = (line.partition(":") for line in self.ask(*words).splitlines() if ":" in line)
-        return {key.strip(): value.strip() for key, _, value in pairs}
-
-    def rows(self, *words):
-        """Of the output of a list its rows, as lists of words."""
-        return [line.split() for line in self.ask(*words).splitlines() if line.strip()]
-
-    def end(self):
-        self.popen.stdin.close()
-        self.popen.stdout.close()
-        try:
-            self.popen.wait(5)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
 
 
 def virsh(path, *args, timeout=60, driver="test+unix:///default", options=(), env=None):

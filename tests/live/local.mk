@@ -3,6 +3,7 @@ EXTRA_DIST += quickstart run-tests .ci/run .ci/setup.sh \
 	tests/live/agentx.py tests/live/ber.py tests/live/harness.py tests/live/quickstart.py \
 	tests/live/remote_compare.py tests/live/run.py tests/live/tools/traphandle.sh \
 	tests/live/traps.py tests/live/virt_admin_compare.py \
+	tests/live/test_agent.py tests/live/test_agent_life.py tests/live/test_agent_start.py \
 	tests/live/test_agent_walk.py tests/live/test_confirm.py tests/live/test_contexts.py \
 	tests/live/test_faults.py tests/live/test_flood.py tests/live/test_life.py \
 	tests/live/test_limits.py tests/live/test_master.py tests/live/test_notify.py \
