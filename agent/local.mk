@@ -35,6 +35,7 @@ virtadmd_LDADD = libvadm-agent.la libvadm-admin.la libvadm-daemon.la libvadm-rpc
 # A daemon that is administered over its admin socket, as a source.
 noinst_LTLIBRARIES += libvadm-remote.la
 libvadm_remote_la_SOURCES = \
+	agent/remote-answer.c \
 	agent/remote-apply.c \
 	agent/remote-compare.c \
 	agent/remote-guard.c \

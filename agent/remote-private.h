@@ -52,6 +52,12 @@ typedef struct {
     GPtrArray *servers; /* of VadmRemoteServer, in the order of their index */
 } VadmRemoteSnapshot;
 
+/* What reading it once has cost. */
+typedef struct {
+    guint calls, identities; /* how many of the calls asked who a client is */
+    gint64 took;             /* microseconds */
+} VadmRemoteCost;
+
 typedef struct _VadmRemoteSource VadmRemoteSource;
 struct _VadmRemoteSource {
     VadmSource base;
@@ -64,6 +70,7 @@ struct _VadmRemoteSource {
     VadmMutex lock;
     VadmRemoteSnapshot *snapshot; /* under lock; never NULL */
 
+    VadmRemoteCost cost;              /* main thread: of the last time */
     struct _VadmRemoteLink *link;     /* main thread: remote-link.c */
     struct _VadmRemoteReader *reader; /* main thread: remote-refresh.c */
     struct _VadmRemoteMemory *memory; /* main thread: what outlives a snapshot: remote-memory.c */

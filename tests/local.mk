@@ -13,6 +13,7 @@ include $(top_srcdir)/tests/unit/server.mk
 include $(top_srcdir)/tests/unit/admin.mk
 include $(top_srcdir)/tests/unit/relay.mk
 include $(top_srcdir)/tests/unit/agent.mk
+include $(top_srcdir)/tests/unit/remote.mk
 include $(top_srcdir)/tests/unit/remote-set.mk
 endif
 include $(top_srcdir)/tests/unit/mib.mk
