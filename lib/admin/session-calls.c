@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "admin/session-private.h"
+#include "admin/session-calls.h"
 
 void
 vadm_session_call_free(VadmSessionCall *call)
@@ -211,7 +211,8 @@ vadm_session_calls_take_all(VadmSessionCalls *calls)
         stop_timer(call);
         g_ptr_array_add(all, call);
     }
-    while ((call = g_queue_pop_head(&calls->waiting))) {
+    while ((call = g_queue_pop_head(&calls->waiting)) ||
+           (call = g_queue_pop_head(&calls->failed))) {
         stop_timer(call);
         call->place = NULL;
         g_ptr_array_add(all, call);
@@ -225,11 +226,10 @@ vadm_session_calls_give_up(VadmSessionCalls *calls)
 {
     g_autoptr(GPtrArray) all = vadm_session_calls_take_all(calls);
 
-    g_queue_clear_full(&calls->failed, (GDestroyNotify)vadm_session_call_free);
     for (guint i = 0; i < all->len; i++) {
         const VadmSessionCall *call = all->pdata[i];
 
-        if (!call->message)
+        if (!call->message && !call->error)
             vadm_session_calls_expect_none(calls, call->program, call->serial);
     }
 }

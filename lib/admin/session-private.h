@@ -1,80 +1,53 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * The calls of a session: those that wait for their turn, those that were sent, and those that were
- * given up although their reply may still come. No input or output here; every operation is
- * O(log n) at most.
- */
+/* Between session.c, the life of a session, and session-connect.c, its beginning. */
 #ifndef VADM_ADMIN_SESSION_PRIVATE_H
 #define VADM_ADMIN_SESSION_PRIVATE_H
 
-#include "admin/session.h"
+#include "admin/session-calls.h"
+#include "rpc/conn.h"
+#include "rpc/keepalive.h"
 
-/* Serials of calls given up that are remembered one by one; of older ones only that they were
- * before a certain serial. */
-#define VADM_SESSION_LATE_MAX 4096u
+typedef enum {
+    SESSION_CONNECTING, /* there is no connection yet */
+    SESSION_OPENING,    /* CONNECT_OPEN is not answered */
+    SESSION_OPEN,
+    SESSION_CLOSING, /* CONNECT_CLOSE is not answered, or closed() is to be called */
+    SESSION_ENDED,
+    SESSION_FREED /* held by a function of ours that runs */
+} SessionState;
 
-typedef struct {
-    guint64 order; /* in which they were made */
-    guint32 program;
-    gint32 procedure;
-    VadmMessage *message; /* NULL: sent, or it could not be encoded */
-    guint32 serial;       /* once sent */
-    guint timeout_ms;
-    gint64 deadline;      /* monotonic, microseconds; G_MAXINT64: none */
-    GSequenceIter *timer; /* NULL: none, or over */
-    GList *place;         /* in the queue where it is, if it is in one */
-    GError *error;        /* of a call that failed and is to be told so */
-    VadmReplyFn done;
+struct _VadmSession {
+    guint refs; /* the owner's, and those of our functions that run */
+    SessionState state;
+    char *path;
+    VadmSessionOptions options; /* without path */
+    GMainContext *context;
+    VadmSessionHandlers handlers;
     gpointer user;
-} VadmSessionCall;
 
-typedef struct {
-    guint64 made;
-    guint32 next_serial;
-    GQueue waiting;       /* of VadmSessionCall: to be sent */
-    GQueue failed;        /* of VadmSessionCall: to be told from the main loop */
-    GHashTable *sent;     /* serial: VadmSessionCall */
-    GSequence *deadlines; /* of VadmSessionCall, waiting or sent */
-    GHashTable *late;     /* serial: program */
-    GQueue late_order; /* of the keys of late, oldest first; answered ones are taken out lazily */
-    gboolean forgot;   /* some serial before forgot_serial is late and not in the table */
-    guint32 forgot_serial;
-} VadmSessionCalls;
+    VadmConn *conn; /* NULL: not connected, or no more */
+    VadmKeepalive *keepalive;
+    guint32 own_serial; /* of CONNECT_OPEN or CONNECT_CLOSE */
+    VadmSessionCalls calls;
+    GError *end_error; /* once it has ended */
 
-void vadm_session_calls_init(VadmSessionCalls *calls);
-/** vadm_session_calls_clear: forgets all of them; nobody is told. */
-void vadm_session_calls_clear(VadmSessionCalls *calls);
+    GSource *clock;
+    gint64 armed;    /* when the clock runs, monotonic microseconds; G_MAXINT64: never */
+    gint64 retry;    /* the next attempt to connect */
+    gint64 deadline; /* of the opening or closing */
+    gboolean grace;  /* what is due has waited for what can be read */
 
-/** vadm_session_calls_add: puts @call: (transfer full) where it belongs: to those that wait or,
- * with an error, to those that failed. */
-void vadm_session_calls_add(VadmSessionCalls *calls, VadmSessionCall *call);
-/** vadm_session_calls_unanswered: sent and without a reply, those given up included: the daemon
- * still has them. */
-guint vadm_session_calls_unanswered(const VadmSessionCalls *calls);
-/** vadm_session_calls_next_serial: one that no call without a reply has. */
-guint32 vadm_session_calls_next_serial(VadmSessionCalls *calls);
-/** vadm_session_calls_send: the first of those that wait counts as sent. Returns: (transfer full)
- * (nullable): its message, NULL when none waits */
-VadmMessage *vadm_session_calls_send(VadmSessionCalls *calls);
-/** vadm_session_calls_expect_none: a reply to @serial is to be dropped. */
-void vadm_session_calls_expect_none(VadmSessionCalls *calls, guint32 program, guint32 serial);
+    void (*closed)(gpointer user);
+    gpointer closed_user;
+};
 
-/** vadm_session_calls_take_reply: Returns: (transfer full) (nullable): the call that @header
- * answers; @dropped: (out): it answers one that was given up */
-VadmSessionCall *vadm_session_calls_take_reply(VadmSessionCalls *calls, const VadmRpcHeader *header,
-                                               gboolean *dropped);
-/** vadm_session_calls_take_due: Returns: (transfer full) (nullable): the next call whose deadline
- * is not after @now; it is given up */
-VadmSessionCall *vadm_session_calls_take_due(VadmSessionCalls *calls, gint64 now);
-VadmSessionCall *vadm_session_calls_take_failed(VadmSessionCalls *calls);
-/** vadm_session_calls_take_all: Returns: (transfer full): of VadmSessionCall, in the order in which
- * they were made; nothing is left but what has failed already */
-GPtrArray *vadm_session_calls_take_all(VadmSessionCalls *calls);
-/** vadm_session_calls_give_up: nobody waits for any of them; late replies are dropped. */
-void vadm_session_calls_give_up(VadmSessionCalls *calls);
-/** vadm_session_calls_next_deadline: G_MAXINT64: none */
-gint64 vadm_session_calls_next_deadline(const VadmSessionCalls *calls);
-
-void vadm_session_call_free(VadmSessionCall *call);
+/** vadm_session_end: @error: (transfer full). Tells everybody; called from the main loop only. */
+void vadm_session_end(VadmSession *session, VadmSessionEnd end, GError *error,
+                      const VadmMessage *reply);
+/** vadm_session_begin: it is connected: sends CONNECT_OPEN and reads. */
+void vadm_session_begin(VadmSession *session, GSocketConnection *stream);
+/** vadm_session_try: session-connect.c: tries to connect; sets the time of the next attempt, begins
+ * or ends the session. */
+void vadm_session_try(VadmSession *session, gint64 now);
 
 #endif

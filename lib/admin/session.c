@@ -5,56 +5,10 @@
  * what is to be told from the main loop.
  */
 #define VADM_LOG_CATEGORY "admin.session"
-#include "admin/session.h"
-
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include "admin/session-private.h"
 #include "common/log.h"
 #include "rpc/admin.h"
-#include "rpc/conn.h"
-#include "rpc/keepalive.h"
 #include "rpc/rpc-error.h"
-
-/* Between two attempts to connect to a daemon whose backlog is full. */
-#define RETRY_MS 20
-
-typedef enum {
-    SESSION_CONNECTING, /* there is no connection yet */
-    SESSION_OPENING,    /* CONNECT_OPEN is not answered */
-    SESSION_OPEN,
-    SESSION_CLOSING, /* CONNECT_CLOSE is not answered, or closed() is to be called */
-    SESSION_ENDED,
-    SESSION_FREED /* held by a function of ours that runs */
-} SessionState;
-
-struct _VadmSession {
-    guint refs; /* the owner's, and those of our functions that run */
-    SessionState state;
-    char *path;
-    VadmSessionOptions options; /* without path */
-    GMainContext *context;
-    VadmSessionHandlers handlers;
-    gpointer user;
-
-    VadmConn *conn; /* NULL: not connected, or no more */
-    VadmKeepalive *keepalive;
-    guint32 own_serial; /* of CONNECT_OPEN or CONNECT_CLOSE */
-    VadmSessionCalls calls;
-    GError *end_error; /* once it has ended */
-
-    GSource *clock;
-    gint64 armed;    /* when the clock runs, monotonic microseconds; G_MAXINT64: never */
-    gint64 retry;    /* the next attempt to connect */
-    gint64 deadline; /* of the opening or closing */
-    gboolean grace;  /* what is due has waited for what can be read */
-
-    void (*closed)(gpointer user);
-    gpointer closed_user;
-};
 
 static VadmSession *
 session_ref(VadmSession *session)
@@ -122,6 +76,15 @@ session_call_done(VadmSession *session, VadmSessionCall *call, const VadmMessage
     vadm_session_call_free(call);
 }
 
+/* @reason: unless it has one of its own */
+static void
+session_call_failed(VadmSession *session, VadmSessionCall *call, const GError *reason)
+{
+    g_autoptr(GError) own = g_steal_pointer(&call->error);
+
+    session_call_done(session, call, NULL, own ? own : reason);
+}
+
 /* Callbacks may make calls, which fail later with the same error, and may free the session, after
  * which nobody is told any more. */
 static void
@@ -131,14 +94,13 @@ session_tell_end(VadmSession *session, VadmSessionEnd end, const VadmMessage *re
 
     g_ptr_array_set_free_func(calls, NULL);
     for (guint i = 0; i < calls->len; i++)
-        session_call_done(session, calls->pdata[i], NULL, session->end_error);
+        session_call_failed(session, calls->pdata[i], session->end_error);
     if (session->state == SESSION_ENDED)
         session->handlers.ended(session, end, session->end_error, reply, session->user);
 }
 
-/* @error: (transfer full). Called from the main loop only. */
-static void
-session_end(VadmSession *session, VadmSessionEnd end, GError *error, const VadmMessage *reply)
+void
+vadm_session_end(VadmSession *session, VadmSessionEnd end, GError *error, const VadmMessage *reply)
 {
     if (session->state == SESSION_CONNECTING || session->state == SESSION_OPENING)
         end = end == VADM_SESSION_END_TIMEOUT ? end : VADM_SESSION_END_CONNECT;
@@ -165,8 +127,8 @@ session_end_protocol(VadmSession *session, const char *format, ...)
     va_start(args, format);
     what = g_strdup_vprintf(format, args);
     va_end(args);
-    session_end(session, VADM_SESSION_END_ERROR,
-                g_error_new_literal(VADM_ERROR, VADM_ERROR_RPC, what), NULL);
+    vadm_session_end(session, VADM_SESSION_END_ERROR,
+                     g_error_new_literal(VADM_ERROR, VADM_ERROR_RPC, what), NULL);
 }
 
 /* Sending */
@@ -233,10 +195,10 @@ session_refused(VadmSession *session, const VadmMessage *reply)
 {
     g_autofree char *text = vadm_message_get_error(reply, NULL, NULL);
 
-    session_end(session, VADM_SESSION_END_CONNECT,
-                g_error_new_literal(VADM_ERROR, VADM_ERROR_RPC,
-                                    text ? text : "Unable to decode message payload"),
-                reply);
+    vadm_session_end(session, VADM_SESSION_END_CONNECT,
+                     g_error_new_literal(VADM_ERROR, VADM_ERROR_RPC,
+                                         text ? text : "Unable to decode message payload"),
+                     reply);
 }
 
 /* To CONNECT_OPEN or CONNECT_CLOSE. */
@@ -346,8 +308,9 @@ session_on_ended(VadmConn *conn G_GNUC_UNUSED, VadmConnEnd end, const GError *ca
 {
     VadmSession *session = session_ref(user);
 
-    session_end(session, end == VADM_CONN_END_EOF ? VADM_SESSION_END_EOF : VADM_SESSION_END_ERROR,
-                new_conn_error(end, cause), NULL);
+    vadm_session_end(session,
+                     end == VADM_CONN_END_EOF ? VADM_SESSION_END_EOF : VADM_SESSION_END_ERROR,
+                     new_conn_error(end, cause), NULL);
     session_unref(session);
 }
 
@@ -361,56 +324,19 @@ session_on_dead(gpointer user)
 {
     VadmSession *session = session_ref(user);
 
-    session_end(session, VADM_SESSION_END_KEEPALIVE,
-                g_error_new_literal(VADM_ERROR, VADM_ERROR_TIMEOUT,
-                                    "connection closed due to keepalive timeout"),
-                NULL);
+    vadm_session_end(session, VADM_SESSION_END_KEEPALIVE,
+                     g_error_new_literal(VADM_ERROR, VADM_ERROR_TIMEOUT,
+                                         "connection closed due to keepalive timeout"),
+                     NULL);
     session_unref(session);
 }
 
-/* Connecting */
+/* The beginning */
 
-static GError *
-new_connect_error(const char *path, int errnum)
-{
-    GError *error = NULL;
-
-    vadm_error_set_errno(&error, errnum, "Failed to connect socket to '%s'", path);
-    error->code = VADM_ERROR_NO_CONNECT;
-    return error;
-}
-
-/* Returns: errno; 0: @fd is connected, or -1 */
-static int
-connect_unix(const char *path, int *fd)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int rc, errnum;
-
-    if (*path == '\0')
-        return ENOENT; /* it would be an abstract socket */
-    if (strlen(path) >= sizeof(address.sun_path))
-        return ENAMETOOLONG;
-    memcpy(address.sun_path, path, strlen(path));
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (*fd < 0)
-        return errno;
-    do
-        rc = connect(*fd, (struct sockaddr *)&address, sizeof(address));
-    while (rc < 0 && errno == EINTR);
-    if (rc == 0)
-        return 0;
-    errnum = errno;
-    close(*fd);
-    *fd = -1;
-    return errnum;
-}
-
-static void
-session_connected(VadmSession *session, GSocket *socket)
+void
+vadm_session_begin(VadmSession *session, GSocketConnection *stream)
 {
     const struct vadm_admin_connect_open_args args = {.flags = 0};
-    g_autoptr(GSocketConnection) stream = g_socket_connection_factory_create_connection(socket);
 
     session->conn = vadm_conn_new(G_IO_STREAM(stream), session->context, &conn_handlers, session);
     vadm_conn_read_to_end(session->conn);
@@ -422,58 +348,26 @@ session_connected(VadmSession *session, GSocket *socket)
     vadm_conn_set_reading(session->conn, TRUE);
 }
 
-static void
-session_try(VadmSession *session, gint64 now)
-{
-    g_autoptr(GSocket) socket = NULL;
-    g_autoptr(GError) error = NULL;
-    int fd = -1;
-    int errnum = connect_unix(session->path, &fd);
-
-    if (errnum == EAGAIN) {
-        session->retry = now + RETRY_MS * G_TIME_SPAN_MILLISECOND;
-        return;
-    }
-    if (errnum != 0) {
-        session_end(session, VADM_SESSION_END_CONNECT, new_connect_error(session->path, errnum),
-                    NULL);
-        return;
-    }
-    socket = g_socket_new_from_fd(fd, &error);
-    if (socket) {
-        session_connected(session, socket);
-        return;
-    }
-    close(fd);
-    session_end(session, VADM_SESSION_END_CONNECT,
-                g_error_new(VADM_ERROR, VADM_ERROR_NO_CONNECT,
-                            "Failed to connect socket to '%s': %s", session->path, error->message),
-                NULL);
-}
-
 /* What the clock does */
 
 static void
 session_opening_expired(VadmSession *session)
 {
-    session_end(session, VADM_SESSION_END_TIMEOUT,
-                g_error_new(VADM_ERROR, VADM_ERROR_TIMEOUT, "'%s' %s within %u ms", session->path,
-                            session->state == SESSION_CONNECTING ? "did not accept a connection"
-                                                                 : "did not answer CONNECT_OPEN",
-                            session->options.connect_timeout_ms),
-                NULL);
+    vadm_session_end(
+        session, VADM_SESSION_END_TIMEOUT,
+        g_error_new(VADM_ERROR, VADM_ERROR_TIMEOUT, "'%s' %s within %u ms", session->path,
+                    session->state == SESSION_CONNECTING ? "did not accept a connection"
+                                                         : "did not answer CONNECT_OPEN",
+                    session->options.connect_timeout_ms),
+        NULL);
 }
 
 /* Those that failed while others were told of theirs have their turn the next time. */
 static void
 session_tell_failed(VadmSession *session)
 {
-    for (guint n = session->calls.failed.length; n > 0 && session_is_owned(session); n--) {
-        VadmSessionCall *call = vadm_session_calls_take_failed(&session->calls);
-        g_autoptr(GError) error = g_steal_pointer(&call->error);
-
-        session_call_done(session, call, NULL, error);
-    }
+    for (guint n = session->calls.failed.length; n > 0 && session_is_owned(session); n--)
+        session_call_failed(session, vadm_session_calls_take_failed(&session->calls), NULL);
 }
 
 static void
@@ -534,7 +428,7 @@ session_tick(VadmSession *session, gint64 now)
         return;
     }
     if (session->state == SESSION_CONNECTING && session->retry <= now)
-        session_try(session, now);
+        vadm_session_try(session, now);
     session_tell_failed(session);
     if (session_is_owned(session))
         session_expire(session, now);
@@ -615,7 +509,7 @@ vadm_session_is_open(const VadmSession *session)
 guint
 vadm_session_in_flight(const VadmSession *session)
 {
-    return vadm_session_calls_unanswered(&session->calls);
+    return session->state == SESSION_OPEN ? vadm_session_calls_unanswered(&session->calls) : 0;
 }
 
 void

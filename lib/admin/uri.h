@@ -12,8 +12,9 @@
  * vadm_admin_uri_to_socket:
  * @uri: e.g. "virtqemud:///system"
  * @error: VADM_ERROR_CONFIG with libvirt's text, without the prefix of its error code:
- *     "Unsupported URI scheme 'foo'", "No URI scheme specified", "Invalid URI path '/foo', try
- *     '/system'", "Unknown URI parameter 'foo'", ...; VADM_ERROR_INVALID_VALUE: it is no URI at all
+ *     "Unsupported URI scheme 'foo'", "No URI scheme specified",
+ *     "Invalid URI path '/foo', try '/system'", "Unknown URI parameter 'foo'";
+ *     VADM_ERROR_INVALID_VALUE for what is no URI at all: "Unable to parse URI foo"
  *
  * Any thread. Returns: (transfer full) (nullable): the path of the admin socket
  */
