@@ -11,6 +11,7 @@ include $(top_srcdir)/tests/unit/rpc.mk
 include $(top_srcdir)/tests/unit/daemon.mk
 include $(top_srcdir)/tests/unit/server.mk
 include $(top_srcdir)/tests/unit/admin.mk
+include $(top_srcdir)/tests/unit/library.mk
 include $(top_srcdir)/tests/unit/relay.mk
 include $(top_srcdir)/tests/unit/agent.mk
 include $(top_srcdir)/tests/unit/remote.mk

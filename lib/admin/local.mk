@@ -24,6 +24,10 @@ libvadm_client_la_LIBADD = libvadm-rpc.la
 noinst_LTLIBRARIES += libvadm-vir.la
 libvadm_vir_la_SOURCES = \
 	lib/admin/vir-private.h \
+	lib/admin/vir-call.c lib/admin/vir-connect.c lib/admin/vir-connect.h \
+	lib/admin/vir-connect-private.h lib/admin/vir-close-callback.c \
+	lib/admin/vir-io.c lib/admin/vir-io.h \
+	lib/admin/vir-client.c lib/admin/vir-daemon.c lib/admin/vir-logging.c lib/admin/vir-server.c \
 	lib/admin/vir-error.c lib/admin/vir-error-print.c \
 	lib/admin/vir-object.c \
 	lib/admin/vir-params.c lib/admin/vir-params-text.c lib/admin/vir-params-wire.c

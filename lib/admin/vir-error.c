@@ -276,6 +276,15 @@ vadm_vir_raise_null(int domain, const char *argument, const char *function)
                    function, argument);
 }
 
+void
+vadm_vir_raise_negative(int domain, const char *argument, const char *function)
+{
+    KEEP_ERRNO;
+
+    raise_argument(domain, g_strdup_printf("%s in %s must be zero or greater", argument, function),
+                   function, argument);
+}
+
 static char *
 optional_string(char *const *string)
 {

@@ -175,7 +175,7 @@ virTypedParamsAddStringList(virTypedParameterPtr *params, int *nparams, int *max
 VADM_VIR_PUBLIC void
 virTypedParamsClear(virTypedParameterPtr params, int nparams)
 {
-    vadm_vir_enter();
+    /* The last error stays, as in libvirt: programs look at it when they have cleaned up. */
     for (int i = 0; params && i < nparams; i++) {
         if (params[i].type == VIR_TYPED_PARAM_STRING)
             g_clear_pointer(&params[i].value.s, g_free);

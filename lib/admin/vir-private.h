@@ -58,6 +58,8 @@ void vadm_vir_raise_flags(unsigned int flags, const char *function);
  * @argument: its name
  */
 void vadm_vir_raise_null(int domain, const char *argument, const char *function);
+/** vadm_vir_raise_negative: "%s in %s must be zero or greater", VIR_ERR_INVALID_ARG. */
+void vadm_vir_raise_negative(int domain, const char *argument, const char *function);
 
 /* ---- objects: vir-object.c ---- */
 
@@ -70,8 +72,8 @@ typedef enum {
 
 /* The first member of struct _virAdmConnect, _virAdmServer and _virAdmClient. */
 typedef struct {
-    guint32 kind;
-    gint refs;
+    VadmVirKind kind;
+    guint refs;
     void (*dispose)(gpointer object);
 } VadmVirObject;
 
@@ -87,14 +89,26 @@ gpointer vadm_vir_object_ref(gpointer object);
 gboolean vadm_vir_object_unref(gpointer object);
 
 /**
- * vadm_vir_object_check:
- * @function: the public function that was given @object
+ * vadm_vir_object_hold:
+ * @object: (nullable): what a program has handed in, whatever it is
+ * @function: the public function that was given it
  *
- * Returns: FALSE, and VIR_ERR_INVALID_CONN "invalid connection pointer in @function" is raised,
- * when @object is NULL or no object of that kind. One that was freed is noticed only while its
- * memory is not in use again.
+ * Returns: (transfer full) (nullable): a reference of @object; NULL, and VIR_ERR_INVALID_CONN
+ * "invalid connection pointer in @function" is raised, when it is NULL, was freed, or is of
+ * another kind
  */
-gboolean vadm_vir_object_check(gconstpointer object, VadmVirKind kind, const char *function);
+VadmVirObject *vadm_vir_object_hold(gpointer object, VadmVirKind kind, const char *function);
+/** vadm_vir_object_release: gives up a reference of the program's. Returns: 1 when others are left,
+ * 0 when not; -1: the error of vadm_vir_object_hold() was raised */
+int vadm_vir_object_release(gpointer object, VadmVirKind kind, const char *function);
+
+static inline void
+vadm_vir_object_end_hold(VadmVirObject *object)
+{
+    vadm_vir_object_unref(object);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmVirObject, vadm_vir_object_end_hold)
 
 /* ---- typed parameters ---- */
 

@@ -5,23 +5,26 @@ beside libvirtd, virtlogd and virtlockd."""
 import os
 import socket
 import struct
+import time
 import unittest
 
 import harness
 import remote_compare
+import test_sasl
 from harness import Raw
 
-HIGH = 60  # clients_high_percent
-AUTH_LIST, LIST_SERVERS, LOG_POSITION = 66, 4, 2
+HIGH = 60     # clients_high_percent
+YOUNG = 2     # seconds: a client may still become read-only
+SETTLED = 5   # seconds: the identity of such a client is not asked for again without a reason
+OPEN, AUTH_LIST, LIST_SERVERS, LOG_POSITION = 1, 66, 4, 2
+TRUE, FALSE = 1, 2
 LOG_MANAGER = 0x87539319
 ALL = struct.pack(">II", 1, 0)  # a list and not only its length, no flags
 ROOT = os.geteuid() == 0
 
 
-class Walk(unittest.TestCase):
-    def setUp(self):
-        self.place = harness.Place()
-        self.addCleanup(self.place.close)
+class Walking:
+    """For a test case with a place."""
 
     def start(self, *daemons):
         """The first one is in the default context, too."""
@@ -64,6 +67,12 @@ class Walk(unittest.TestCase):
             status, _, err = harness.virt_admin(daemon.admin, *line)
             self.assertEqual(status, 0, err)
 
+
+class Walk(unittest.TestCase, Walking):
+    def setUp(self):
+        self.place = harness.Place()
+        self.addCleanup(self.place.close)
+
     def test_libvirtd(self):
         """Clients of every kind, at rest and after changes of whatever can be changed."""
         port = harness.free_port(socket.SOCK_STREAM)
@@ -93,13 +102,36 @@ auth_tcp = "none"
                       ("server-clients-set", "libvirtd", "--max-clients", "8",
                        "--max-unauth-clients", "0"),  # it is full now
                       ("server-clients-set", "admin", "--max-clients", "11"),
-                      ("daemon-log-filters", "1:qemu 3:util.json 2:* 4:late"),
+                      ("daemon-log-filters", "1:qemu 3:*rpc* 3:++odd 2:* 4:late"),
                       ("daemon-log-outputs", f"2:file:{self.place.path('one.log')} 4:stderr"))
         self.agree(10)
         speaking.close()
         self.settings(libvirtd, ("server-clients-set", "libvirtd", "--max-clients", "11"),  # high
                       ("daemon-log-filters", ""))
         self.agree(9)
+
+    def test_late_wish(self):
+        """One that wishes to be read-only when the agent has seen it already, but only just."""
+        libvirtd = harness.Libvirtd(self.place)
+        self.start(libvirtd)
+        while True:
+            began = time.monotonic()
+            client = Raw(libvirtd.socket, Raw.REMOTE)
+            client.call(AUTH_LIST)
+            harness.wait_for(lambda: FALSE in self.read_only(), "it in the table")
+            if time.monotonic() - began < YOUNG:
+                break
+            client.sock.close()  # a busy machine
+            harness.wait_for(lambda: not self.read_only(), "its end")
+        with client:
+            client.call(OPEN, harness.open_payload(flags=1))
+            self.agree(1)
+            self.assertEqual(self.read_only(), [TRUE])
+
+    def read_only(self):
+        """Of the clients of the main server."""
+        column = harness.oid("lvaClientReadOnly", 2).removesuffix(".0")
+        return [value for _, value in self.snmpd.walk(column)]
 
     def tcp(self, port, speaks):
         client = self.place.enter_context(socket.create_connection(("127.0.0.1", port)))
@@ -139,6 +171,24 @@ auth_tcp = "none"
                                  "--max-unauth-clients", "40"), ("daemon-log-filters", "2:*"))
         self.settings(virtlockd, ("server-threadpool-set", "virtlockd", "--priority-workers", "2"))
         self.agree(3)
+
+
+class Sasl(test_sasl.Case, Walking):
+    def test_libvirtd(self):
+        """Who has authenticated itself, in time or late, and who has not."""
+        libvirtd = self.run_libvirtd()
+        self.start(libvirtd)
+        self.virsh(libvirtd.socket, "fred", env=self.credentials("fred@example"))
+        late, _ = (self.raw(libvirtd.socket, Raw.REMOTE, AUTH_LIST) for _ in range(2))
+        self.raw(libvirtd.socket)
+        connected = time.time()
+        self.agree(4)
+        self.assertEqual(self.snmpd.get1("lvaServerClientsUnauthCurrent", 2), 3)
+        harness.wait_for(lambda: time.time() - connected > SETTLED, "them to be no news any more")
+        self.assertEqual(test_sasl.enter(late, "anna@example")[5], 0)
+        self.settings(libvirtd, ("server-clients-set", "libvirtd", "--max-unauth-clients",
+                                 "2"))  # as many as there are
+        self.agree(4)
 
 
 if __name__ == "__main__":

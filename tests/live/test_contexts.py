@@ -284,7 +284,7 @@ class Refused(unittest.TestCase):
         harness.wait_for(lambda: second.log_text().count("registering pdu failed") > 3, "attempts")
         told = re.findall("warning.* refuses to register .*", second.log_text())
         self.assertEqual(len(told), 1, told)
-        self.assertIn(f"unix:{self.snmpd.agentx} refuses to register the MIB in the default context",
+        self.assertIn(f"{self.snmpd.agentx} refuses to register the MIB in the default context",
                       told[0])
         self.assertEqual([self.name_in(name) for name in ("", "virtadmd", "second")],
                          ["virtadmd", "virtadmd", "second"])
@@ -340,7 +340,8 @@ class Refused(unittest.TestCase):
         before = second.resident()
         second.wait_for("registering pdu failed", 200)
         self.assertEqual(self.name_in("own"), "own")
-        self.assertLess(second.resident(), before + 1024)
+        if SCALE == 1:  # AddressSanitizer keeps what is freed for a while, and sees leaks at the end
+            self.assertLess(second.resident(), before + 1024)
         self.assertEqual(len(re.findall("refuses to register", second.output())), 32)
         self.assertNotIn("lost", second.output())
         self.assertNotIn("lost", first.output())

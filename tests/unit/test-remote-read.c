@@ -707,6 +707,21 @@ START_TEST(test_no_identity_yet)
 }
 END_TEST
 
+/* One that never says a word is not asked about at each refresh for ever. */
+START_TEST(test_never_an_identity)
+{
+    const guint refreshes = 18;
+
+    fake_add_client(bed->fake, "libvirtd", 5)->refusal = VADM_VIR_ERR_INTERNAL_ERROR;
+    bed_start_ready(bed, 20);
+    for (guint i = 1; i < refreshes; i++)
+        bed_refresh(bed);
+    ck_assert_uint_ge(n_asked(), 1 + 10);
+    ck_assert_uint_lt(n_asked(), 1 + refreshes);
+    WAIT_FOR(n_asked() > 1 + 11); /* but it is */
+}
+END_TEST
+
 START_TEST(test_client_goes_between_the_questions)
 {
     FakeClient *client = fake_add_client(bed->fake, "libvirtd", 5);
@@ -838,6 +853,7 @@ make_suite(void)
     tcase_add_test(tests, test_unauthenticated_clients_are_asked_again);
     tcase_add_test(tests, test_old_clients_are_asked_twice_at_most);
     tcase_add_test(tests, test_no_identity_yet);
+    tcase_add_test(tests, test_never_an_identity);
     tcase_add_test(tests, test_client_goes_between_the_questions);
     tcase_add_test(tests, test_refused_identity);
     tcase_add_test(tests, test_slow_identities);
