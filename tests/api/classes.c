@@ -207,7 +207,7 @@ typedef struct {
 /* libvirt's daemons have no such procedure: ours says so without a look at the level. */
 #define NO_LEVEL                                                                                   \
     {                                                                                              \
-        3, 62, "not supported"                                                                      \
+        3, 62, "not supported"                                                                     \
     }
 static const LevelCase level_cases[] = {
     {"A, valid", A, 2, {NO_LEVEL, {0, 0, ""}}},
