@@ -2,7 +2,8 @@
 /*
  * What programs do to the library over and over, against a real daemon.
  *
- * endurance URI reopen N      opens and closes N times: no descriptor and no thread is left
+ * endurance URI reopen N      opens and closes N times: no descriptor and no thread is left, and
+ *                             SIGPIPE does what it did
  * endurance URI threads N     eight threads make N calls each over one connection
  * endurance URI leave         ends without closing anything, threads in the midst of calls
  */
@@ -10,6 +11,7 @@
 #include <libvirt/libvirt-admin.h>
 #include <libvirt/virterror.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +83,7 @@ static int
 reopen(const char *uri, int n)
 {
     int descriptors = 0, threads = 0;
+    struct sigaction pipe;
 
     /* The first one makes what stays. */
     for (int i = 0; i <= n; i++) {
@@ -95,6 +98,8 @@ reopen(const char *uri, int n)
     }
     printf("%d descriptors, %d threads more\n", count("/proc/self/fd") - descriptors,
            count("/proc/self/task") - threads);
+    sigaction(SIGPIPE, NULL, &pipe);
+    printf("SIGPIPE %s\n", pipe.sa_handler == SIG_DFL ? "as before" : "changed");
     return 0;
 }
 
