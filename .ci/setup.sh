@@ -8,7 +8,7 @@ packages_build="autoconf automake libtool make gcc libc6-dev pkg-config perl rpc
     libglib2.0-dev libtirpc-dev libsnmp-dev libsystemd-dev libselinux1-dev libsasl2-dev libcap-ng-dev \
     check"
 packages_run="snmp snmpd snmptrapd libvirt-daemon libvirt-clients python3 util-linux"
-packages_unit="smitools strace sasl2-bin libsasl2-modules libsasl2-modules-db"
+packages_unit="smitools strace libvirt-dev sasl2-bin libsasl2-modules libsasl2-modules-db"
 # Debian 13 has libvirtd's storage driver in a package of its own.
 case "$(. /etc/os-release 2>/dev/null; echo "${VERSION_ID:-}")" in
 12 | 12.*) ;;

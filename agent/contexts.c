@@ -94,17 +94,26 @@ vadm_contexts_find(const VadmContexts *contexts, VadmMatch match, const VadmMibO
 }
 
 gboolean
-vadm_contexts_add(VadmContexts *contexts, const char *name, VadmSource *source)
+vadm_contexts_add(VadmContexts *contexts, const char *name, VadmSource *source, GError **error)
 {
     gsize length = name ? strlen(name) : 0;
     VadmMibOid index, same;
     VadmContext *context;
 
-    if (length < 1 || length > VADM_CONTEXT_NAME_MAX)
+    if (length < 1 || length > VADM_CONTEXT_NAME_MAX) {
+        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG,
+                    "daemon '%s': its name is that of an SNMP context, and must have from 1 to %u "
+                    "octets",
+                    name ? name : "", VADM_CONTEXT_NAME_MAX);
         return FALSE;
+    }
     vadm_context_index(name, &index);
-    if (vadm_contexts_find(contexts, VADM_MATCH_EQ, &index, &same))
+    if (vadm_contexts_find(contexts, VADM_MATCH_EQ, &index, &same)) {
+        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG,
+                    "daemon '%s': another one has the name, which is that of an SNMP context",
+                    name);
         return FALSE;
+    }
     context = g_new(VadmContext, 1);
     context->name = g_strdup(name);
     context->source = source;

@@ -7,6 +7,7 @@
 #define VADM_AGENT_CONTEXTS_H
 
 #include "agent/mib.h"
+#include "common/error.h"
 
 #define VADM_CONTEXT_NAME_MAX 32u /* octets; VACM allows no more (RFC 3415, vacmContextName) */
 
@@ -23,10 +24,11 @@ void vadm_contexts_free(VadmContexts *contexts);
  * vadm_contexts_add:
  * @name: copied
  * @source: (transfer none): must outlive @contexts
- *
- * Returns: FALSE: @name does not have 1 to VADM_CONTEXT_NAME_MAX octets, or is there already
+ * @error: VADM_ERROR_CONFIG: @name does not have 1 to VADM_CONTEXT_NAME_MAX octets, or is there
+ *     already
  */
-gboolean vadm_contexts_add(VadmContexts *contexts, const char *name, VadmSource *source);
+gboolean vadm_contexts_add(VadmContexts *contexts, const char *name, VadmSource *source,
+                           GError **error);
 
 guint vadm_contexts_get_number(const VadmContexts *contexts);
 

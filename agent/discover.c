@@ -7,6 +7,7 @@
 
 #include "admin/session.h"
 #include "admin/uri.h"
+#include "agent/socket-owner.h"
 #include "rpc/admin.h"
 #include "rpc/rpc-error.h"
 
@@ -54,16 +55,15 @@ candidate_free(gpointer data)
 
 /* ---- asking ---- */
 
-/* @problem: (transfer full) (nullable) */
+/* @problem: (nullable): what keeps it from answering */
 static void
-candidate_done(Candidate *candidate, char *problem)
+candidate_done(Candidate *candidate, const char *problem)
 {
-    if (candidate->done) {
-        g_free(problem);
+    if (candidate->done)
         return;
-    }
     candidate->done = TRUE;
-    candidate->problem = problem;
+    if (problem)
+        candidate->problem = vadm_socket_owner_explain(candidate->path, problem);
     if (--candidate->discovery->waiting == 0)
         g_main_loop_quit(candidate->discovery->loop);
 }
@@ -74,15 +74,15 @@ candidate_decode(Candidate *candidate, const VadmMessage *reply, const GError *e
                  gpointer ret)
 {
     g_autoptr(GError) fault = NULL;
+    g_autofree char *refusal = NULL;
 
-    if (error)
-        candidate_done(candidate, g_strdup(error->message));
-    else if (reply->header.status == VADM_RPC_ERROR)
-        candidate_done(candidate, vadm_message_get_error(reply, NULL, NULL));
-    else if (vadm_message_decode(reply, xdr, ret, &fault))
+    if (!error && reply->header.status == VADM_RPC_ERROR)
+        refusal = vadm_message_get_error(reply, NULL, NULL);
+    else if (!error && vadm_message_decode(reply, xdr, ret, &fault))
         return TRUE;
-    else
-        candidate_done(candidate, g_strdup(fault->message));
+    if (fault)
+        error = fault;
+    candidate_done(candidate, error ? error->message : refusal ? refusal : "an error without text");
     return FALSE;
 }
 
@@ -150,14 +150,9 @@ candidate_ended(VadmSession *session, VadmSessionEnd end, const GError *error,
                 const VadmMessage *reply, gpointer user)
 {
     (void)session;
+    (void)end;
     (void)reply;
-    if (end == VADM_SESSION_END_EOF) {
-        candidate_done(user, g_strdup_printf("it closes connections of user id %u: only its own "
-                                             "user may administer a daemon",
-                                             (guint)geteuid()));
-        return;
-    }
-    candidate_done(user, g_strdup(error->message));
+    candidate_done(user, error->message);
 }
 
 static void

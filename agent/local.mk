@@ -35,6 +35,7 @@ virtadmd_LDADD = libvadm-agent.la libvadm-admin.la libvadm-daemon.la libvadm-rpc
 # A daemon that is administered over its admin socket, as a source.
 noinst_LTLIBRARIES += libvadm-remote.la
 libvadm_remote_la_SOURCES = \
+	agent/remote-answer.c \
 	agent/remote-apply.c \
 	agent/remote-compare.c \
 	agent/remote-guard.c \
@@ -48,6 +49,7 @@ libvadm_remote_la_SOURCES = \
 	agent/remote-refresh.c \
 	agent/remote-set.c agent/remote-set.h \
 	agent/remote-snapshot.c \
+	agent/socket-owner.c agent/socket-owner.h \
 	agent/source-remote.c agent/source-remote.h
 libvadm_remote_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS)
 libvadm_remote_la_LIBADD = libvadm-client.la libvadm-daemon.la libvadm-common.la

@@ -238,13 +238,17 @@ vadm_registration_ask(VadmRegistration *registration)
 gint64
 vadm_registrations_retry(VadmRegistrations *registrations, gint64 now)
 {
+    gboolean asked = FALSE;
     gint64 next = 0;
 
     for (guint i = 0; i < registrations->list->len; i++) {
         VadmRegistration *registration = vadm_registrations_at(registrations, i);
 
-        if (registration->due != 0 && registration->due <= now)
+        /* one at a time: a slow master agent must not keep us from the requests of managers */
+        if (!asked && registration->due != 0 && registration->due <= now) {
             vadm_registration_ask(registration);
+            asked = TRUE;
+        }
         if (registration->due != 0 && (next == 0 || registration->due < next))
             next = registration->due;
     }

@@ -282,6 +282,26 @@ vadm_remote_count_change(VadmRemoteSnapshot *snapshot, VadmOrigin origin)
     snapshot->last_origin = origin;
 }
 
+/* What a SET changes here, in the agent, is counted together with what it changes in the daemon. */
+static void
+vadm_remote_forget_percents(VadmRemoteMemory *memory)
+{
+    memory->counted = FALSE;
+    for (guint i = 0; i < memory->servers->len; i++)
+        ((VadmRemoteKnown *)memory->servers->pdata[i])->percent_counted = FALSE;
+}
+
+static void
+vadm_remote_count_percent(VadmRemoteMemory *memory, VadmRemoteKnown *known,
+                          VadmRemoteSnapshot *snapshot)
+{
+    if (!memory->counted || known->percent_counted) {
+        vadm_remote_forget_percents(memory);
+        vadm_remote_count_change(snapshot, VADM_ORIGIN_SNMP);
+    }
+    memory->counted = known->percent_counted = TRUE;
+}
+
 void
 vadm_remote_publish(VadmRemoteSource *source, VadmRemoteSnapshot *snapshot, VadmOrigin origin)
 {
@@ -294,8 +314,10 @@ vadm_remote_publish(VadmRemoteSource *source, VadmRemoteSnapshot *snapshot, Vadm
         origin = VADM_ORIGIN_STARTUP;
     changed = vadm_remote_config_changed(memory, snapshot);
     vadm_remote_inherit_config(snapshot, source->snapshot);
-    if (changed)
+    if (changed && !(memory->counted && origin == VADM_ORIGIN_SNMP))
         vadm_remote_count_change(snapshot, origin);
+    if (origin == VADM_ORIGIN_SNMP)
+        vadm_remote_forget_percents(memory);
     for (guint i = 0; i < snapshot->servers->len; i++) {
         g_ptr_array_add(differences, g_new0(VadmRemoteDifference, 1));
         vadm_remote_compare_server(memory, snapshot->servers->pdata[i], differences->pdata[i]);
@@ -337,6 +359,7 @@ vadm_remote_lost(VadmRemoteSource *source)
 void
 vadm_remote_tell_change(VadmRemoteSource *source)
 {
+    vadm_remote_forget_percents(source->memory);
     vadm_remote_tell(source, VADM_EVENT_CONFIG, NULL, NULL);
 }
 
@@ -374,7 +397,7 @@ vadm_remote_set_high_percent(VadmRemoteSource *source, guint32 server, guint32 p
     row = vadm_remote_find_server(snapshot, VADM_MATCH_EQ, server);
     if (row)
         vadm_remote_update_limits(known, &row->row, &difference);
-    vadm_remote_count_change(snapshot, VADM_ORIGIN_SNMP);
+    vadm_remote_count_percent(source->memory, known, snapshot);
     vadm_remote_swap(source, snapshot);
     if (row)
         vadm_remote_tell_server(source, row, &difference);

@@ -52,13 +52,13 @@ remote_guard_check_text(const char *path, const char *const *directories, GError
             return remote_guard_deny(error, path, "the path must not have the component '%s'",
                                      *part);
     }
-    for (const char *const *directory = directories; *directory; directory++) {
+    for (const char *const *directory = directories; directory && *directory; directory++) {
         if (remote_guard_is_below(path, *directory))
             return TRUE;
     }
-    list = g_strjoinv(" ", (char **)directories);
+    list = directories ? g_strjoinv(" ", (char **)directories) : NULL;
     return remote_guard_deny(error, path, "the path must be below one of the directories: %s",
-                             *list ? list : "(none is configured)");
+                             list && *list ? list : "(none is configured)");
 }
 
 /* What belongs to us can be made anything by us, and so by the daemon, which has the same user. */

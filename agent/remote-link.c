@@ -4,6 +4,7 @@
  * again. Whoever calls is told the outcome in each case, the end of the connection included.
  */
 #include "agent/remote-private.h"
+#include "agent/socket-owner.h"
 
 #define VADM_LOG_CATEGORY "agent.remote"
 #include "common/log.h"
@@ -160,13 +161,14 @@ vadm_remote_on_ended(VadmSession *session, VadmSessionEnd end, const GError *err
                      const VadmMessage *reply, gpointer user)
 {
     struct _VadmRemoteLink *link = user;
+    g_autofree char *why = vadm_socket_owner_explain(link->source->path, error->message);
 
     (void)session;
     (void)reply;
     /* Who did not answer still has our connection in its queue: ask for the next one later. */
     if (end == VADM_SESSION_END_TIMEOUT)
         link->silence_ms = MIN(link->silence_ms * 2, VADM_REMOTE_SILENCE_MAX_MS);
-    vadm_remote_log_down(link, error->message);
+    vadm_remote_log_down(link, why);
     vadm_remote_close(link);
     vadm_remote_lost(link->source);
     vadm_remote_back_off(link);

@@ -26,6 +26,7 @@ typedef struct {
     char *name;
     guint32 index;
     guint32 high_percent;
+    gboolean percent_counted; /* lvaConfigGeneration has counted that it was set */
     VadmLimit clients_limit, unauth_limit;
     guint32 settings[VADM_REMOTE_SETTING_LAST];
     guint seen;         /* bit n: settings[n] was */
@@ -47,6 +48,7 @@ typedef struct _VadmRemoteMemory {
     char *filters, *outputs; /* as seen last; NULL: never */
     VadmReachability told;   /* 0: nothing yet */
     gboolean anew;           /* no full snapshot was published over this connection yet */
+    gboolean counted;        /* so it has of some server, as a change that is not settled */
     guint complaints;
 } VadmRemoteMemory;
 

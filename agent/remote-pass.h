@@ -11,15 +11,15 @@
 #include "agent/remote-memory.h"
 
 typedef enum {
-    VADM_REMOTE_STEP_VERSION,
-    VADM_REMOTE_STEP_SERVERS,
-    VADM_REMOTE_STEP_THREADPOOL,
-    VADM_REMOTE_STEP_LIMITS,
-    VADM_REMOTE_STEP_CLIENTS,
-    VADM_REMOTE_STEP_FILTERS,
-    VADM_REMOTE_STEP_OUTPUTS,
-    VADM_REMOTE_STEP_IDENTITY
-} VadmRemoteStepKind;
+    VADM_REMOTE_ASK_VERSION,
+    VADM_REMOTE_ASK_SERVERS,
+    VADM_REMOTE_ASK_THREADPOOL,
+    VADM_REMOTE_ASK_LIMITS,
+    VADM_REMOTE_ASK_CLIENTS,
+    VADM_REMOTE_ASK_FILTERS,
+    VADM_REMOTE_ASK_OUTPUTS,
+    VADM_REMOTE_ASK_IDENTITY
+} VadmRemoteQuestionKind;
 
 typedef struct _VadmRemotePass VadmRemotePass;
 
@@ -34,7 +34,7 @@ struct _VadmRemotePass {
     gboolean full; /* with clients */
     VadmRemoteSnapshot *snapshot;
     GPtrArray *gone; /* of VadmRemoteServer in @snapshot that the daemon does not know any more */
-    GQueue todo;     /* of VadmRemoteStep */
+    GQueue todo;     /* of VadmRemoteQuestion */
     guint in_flight;
     gboolean failed;
     gint64 begun;
@@ -54,5 +54,21 @@ void vadm_remote_pass_run(VadmRemotePass *pass);
 /** vadm_remote_pass_free: gives it up; answers to what it has asked are dropped. May be called in
  * its @done. */
 void vadm_remote_pass_free(VadmRemotePass *pass);
+
+/* Between remote-pass.c, which asks, and remote-answer.c. */
+
+typedef struct {
+    VadmRemotePass *pass;
+    VadmRemoteQuestionKind kind;
+    VadmRemoteServer *server; /* in pass->snapshot; NULL: it is about the daemon */
+    guint place;              /* IDENTITY: in server->clients */
+} VadmRemoteQuestion;
+
+/** vadm_remote_pass_add: a question to be asked when its turn comes. */
+void vadm_remote_pass_add(VadmRemotePass *pass, VadmRemoteQuestionKind kind,
+                          VadmRemoteServer *server);
+/** vadm_remote_question_read: @reply: OK; _refused: ERROR */
+void vadm_remote_question_read(const VadmRemoteQuestion *question, const VadmMessage *reply);
+void vadm_remote_question_refused(const VadmRemoteQuestion *question, const VadmMessage *reply);
 
 #endif

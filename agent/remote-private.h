@@ -206,6 +206,7 @@ char *vadm_remote_log_predict(const char *sent);
  * vadm_remote_guard_outputs:
  * @outputs: as they were given (a relative path would have become an absolute one of ours) and
  *     found valid by vadm_log_normalise_outputs()
+ * @directories: (nullable): none
  * @error: VADM_ERROR_DENIED naming the path and what is wrong with it; VADM_ERROR_SYSTEM: it
  *     cannot be looked at
  *

@@ -237,6 +237,10 @@ remote_commit_job(gpointer data)
         remote_job_fail(job, VADM_ERROR_BUSY, "the agent is busy");
         return;
     }
+    if (!vadm_remote_is_fresh(source, snapshot, g_get_monotonic_time())) {
+        remote_job_unreachable(job, "is unreachable");
+        return;
+    }
     if (!vadm_remote_plan_is_shown(plan, snapshot, VADM_REMOTE_BEFORE)) {
         report = vadm_remote_plan_report(plan, snapshot);
         remote_job_fail(job, VADM_ERROR_CONFLICT,

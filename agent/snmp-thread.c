@@ -23,6 +23,7 @@
 /* How long the end of the thread waits for the master agent to take the last notifications: less
  * than the program waits for the thread. */
 #define VADM_SNMP_LAST_WORDS_US (500 * G_TIME_SPAN_MILLISECOND)
+
 /* One daemon. */
 typedef struct {
     VadmSnmpThread *thread;
@@ -248,8 +249,8 @@ vadm_snmp_notification_ended(gsize ticket, gboolean answered, long error, gpoint
     }
     vadm_notify_refused(served->notify, ticket);
     if (!thread->notify_refused)
-        VADM_WARN("the master agent at %s refuses a notification of '%s': error %ld",
-                  thread->master, served->name, error);
+        VADM_WARN("the master agent at %s refuses a notification: error %ld (daemon '%s')",
+                  thread->master, error, served->name);
     thread->notify_refused = TRUE;
 }
 
@@ -501,9 +502,11 @@ vadm_snmp_thread_spawn(VadmSnmpThread *thread, GError **error)
     return TRUE;
 }
 
-/* Returns: (nullable): NULL: they cannot all be served */
+/* Returns: (nullable): NULL: they cannot all be served. @context: of the first one, which must not
+ * be the name of another. */
 static VadmContexts *
-vadm_snmp_list_contexts(const VadmSnmpDaemon *daemons, guint n_daemons, GError **error)
+vadm_snmp_list_contexts(const VadmSnmpDaemon *daemons, guint n_daemons, const char *context,
+                        GError **error)
 {
     g_autoptr(VadmContexts) contexts = vadm_contexts_new();
 
@@ -513,31 +516,15 @@ vadm_snmp_list_contexts(const VadmSnmpDaemon *daemons, guint n_daemons, GError *
         return NULL;
     }
     for (guint i = 0; i < n_daemons; i++) {
-        if (vadm_contexts_add(contexts, daemons[i].name, daemons[i].source))
+        if (!vadm_contexts_add(contexts, daemons[i].name, daemons[i].source, error))
+            return NULL;
+        if (i == 0 || g_strcmp0(context, daemons[i].name) != 0)
             continue;
         g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG,
-                    "daemon '%s': the name must have from 1 to %u octets, and no other daemon the "
-                    "same, as it is the name of an SNMP context",
-                    daemons[i].name, VADM_CONTEXT_NAME_MAX);
+                    "SNMP context '%s': that is the one of the daemon with this name", context);
         return NULL;
     }
     return g_steal_pointer(&contexts);
-}
-
-/* A context that is given for the first daemon must not be the name of another one. */
-static gboolean
-vadm_snmp_check_context(const VadmSnmpConfig *config, const VadmSnmpDaemon *daemons,
-                        guint n_daemons, GError **error)
-{
-    for (guint i = 1; i < n_daemons; i++) {
-        if (g_strcmp0(config->context, daemons[i].name) != 0)
-            continue;
-        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG,
-                    "SNMP context '%s': that is the one of the daemon with this name",
-                    config->context);
-        return FALSE;
-    }
-    return TRUE;
 }
 
 static void
@@ -569,8 +556,8 @@ vadm_snmp_thread_start(const VadmSnmpConfig *config, const VadmSnmpDaemon *daemo
 
     if (!address)
         return NULL;
-    contexts = vadm_snmp_list_contexts(daemons, n_daemons, error);
-    if (!contexts || !vadm_snmp_check_context(config, daemons, n_daemons, error))
+    contexts = vadm_snmp_list_contexts(daemons, n_daemons, config->context, error);
+    if (!contexts)
         return NULL;
     if (atomic_exchange(&started, TRUE)) {
         g_set_error(error, VADM_ERROR, VADM_ERROR_INTERNAL,

@@ -1,69 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <errno.h>
 #include <unistd.h>
 
 #include "admin/session-private.h"
+#include "rpc/unix-socket.h"
 
 /* Between two attempts to connect to a daemon whose backlog is full. */
 #define RETRY_MS 20
 
-static GError *
-new_connect_error(const char *path, int errnum)
+/* @fd: (transfer full) */
+static void
+session_connected(VadmSession *session, int fd)
 {
-    GError *error = NULL;
-
-    vadm_error_set_errno(&error, errnum, "Failed to connect socket to '%s'", path);
-    error->code = VADM_ERROR_NO_CONNECT;
-    return error;
-}
-
-/* Returns: errno; 0: @fd is connected, or -1 */
-static int
-connect_unix(const char *path, int *fd)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int rc, errnum;
-
-    if (*path == '\0')
-        return ENOENT; /* it would be an abstract socket */
-    if (strlen(path) >= sizeof(address.sun_path))
-        return ENAMETOOLONG;
-    memcpy(address.sun_path, path, strlen(path));
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (*fd < 0)
-        return errno;
-    do
-        rc = connect(*fd, (struct sockaddr *)&address, sizeof(address));
-    while (rc < 0 && errno == EINTR);
-    if (rc == 0)
-        return 0;
-    errnum = errno;
-    close(*fd);
-    *fd = -1;
-    return errnum;
-}
-
-void
-vadm_session_try(VadmSession *session, gint64 now)
-{
-    g_autoptr(GSocket) socket = NULL;
-    g_autoptr(GSocketConnection) stream = NULL;
     g_autoptr(GError) error = NULL;
-    int fd = -1;
-    int errnum = connect_unix(session->path, &fd);
+    g_autoptr(GSocket) socket = g_socket_new_from_fd(fd, &error);
+    g_autoptr(GSocketConnection) stream = NULL;
 
-    if (errnum == EAGAIN) {
-        session->retry = now + RETRY_MS * G_TIME_SPAN_MILLISECOND;
-        return;
-    }
-    if (errnum != 0) {
-        vadm_session_end(session, VADM_SESSION_END_CONNECT,
-                         new_connect_error(session->path, errnum), NULL);
-        return;
-    }
-    socket = g_socket_new_from_fd(fd, &error);
     if (socket) {
         stream = g_socket_connection_factory_create_connection(socket);
         vadm_session_begin(session, stream);
@@ -75,4 +27,22 @@ vadm_session_try(VadmSession *session, gint64 now)
                                  "Failed to connect socket to '%s': %s", session->path,
                                  error->message),
                      NULL);
+}
+
+void
+vadm_session_try(VadmSession *session, gint64 now)
+{
+    g_autoptr(GError) error = NULL;
+    int fd = vadm_unix_connect(session->path, &error);
+
+    if (fd >= 0) {
+        session_connected(session, fd);
+        return;
+    }
+    if (vadm_error_get_errno(error) == EAGAIN) {
+        session->retry = now + RETRY_MS * G_TIME_SPAN_MILLISECOND;
+        return;
+    }
+    error->code = VADM_ERROR_NO_CONNECT; /* its errno stays with it */
+    vadm_session_end(session, VADM_SESSION_END_CONNECT, g_steal_pointer(&error), NULL);
 }

@@ -509,7 +509,7 @@ vadm_session_is_open(const VadmSession *session)
 guint
 vadm_session_in_flight(const VadmSession *session)
 {
-    return vadm_session_calls_unanswered(&session->calls);
+    return session->state == SESSION_OPEN ? vadm_session_calls_unanswered(&session->calls) : 0;
 }
 
 void

@@ -6,14 +6,12 @@
 #define VADM_LOG_CATEGORY "daemon.relay"
 #include "daemon/relay-link.h"
 
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "rpc/remote.h"
 #include "rpc/rpc-error.h"
+#include "rpc/unix-socket.h"
 
 /* Calls of our own */
 
@@ -164,32 +162,6 @@ vadm_relay_link_own_reply(VadmRelayLink *link, const VadmMessage *reply)
 
 /* Connecting */
 
-int
-vadm_relay_socket(const char *path, GError **error)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd, rc;
-
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        vadm_error_set_errno(error, ENAMETOOLONG, "Failed to connect socket to '%s'", path);
-        return -1;
-    }
-    memcpy(address.sun_path, path, strlen(path));
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        vadm_error_set_errno(error, errno, "Failed to create a socket for '%s'", path);
-        return -1;
-    }
-    do
-        rc = connect(fd, (struct sockaddr *)&address, sizeof(address));
-    while (rc < 0 && errno == EINTR);
-    if (rc == 0)
-        return fd;
-    vadm_error_set_errno(error, errno, "Failed to connect socket to '%s'", path);
-    close(fd);
-    return -1;
-}
-
 static GSource *
 link_add_timer(VadmRelayLink *link, guint milliseconds, GSourceFunc expired)
 {
@@ -236,7 +208,7 @@ link_try(gpointer user)
 {
     g_autoptr(VadmRelayLink) link = vadm_relay_link_ref(user);
     g_autoptr(GError) error = NULL;
-    int fd = vadm_relay_socket(link->path, &error);
+    int fd = vadm_unix_connect(link->path, &error);
 
     /* A link that only looks is tried again soon enough. */
     if (fd < 0 && vadm_error_get_errno(error) == EAGAIN && link->client)

@@ -117,12 +117,6 @@ void vadm_relay_state_clear(VadmRelayUpstream *upstream);
 
 /* relay-connect.c: main thread */
 
-/** vadm_relay_socket:
- * @error: VADM_ERROR_SYSTEM with libvirt's text "Failed to connect socket to 'PATH': REASON"
- *
- * Returns: a non-blocking connected socket, or -1; with errno EAGAIN in @error when the backlog
- * is full */
-int vadm_relay_socket(const char *path, GError **error);
 
 /* relay-auth.c: main thread */
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "rpc/unix-socket.h"
 
 static void
 upstream_start_timer(VadmRelayUpstream *upstream, GSource **source, guint milliseconds,
@@ -116,7 +117,7 @@ upstream_probe_now(gpointer user)
 {
     VadmRelayUpstream *upstream = user;
     g_autoptr(GError) error = NULL;
-    int fd = vadm_relay_socket(upstream->path, &error);
+    int fd = vadm_unix_connect(upstream->path, &error);
 
     if (fd >= 0)
         close(fd);

@@ -31,6 +31,7 @@ libvadm_rpc_la_SOURCES = \
 	lib/rpc/framer.c \
 	lib/rpc/keepalive.c lib/rpc/keepalive.h \
 	lib/rpc/message.c lib/rpc/message.h \
-	lib/rpc/rpc-error.c lib/rpc/rpc-error.h
+	lib/rpc/rpc-error.c lib/rpc/rpc-error.h \
+	lib/rpc/unix-socket.c lib/rpc/unix-socket.h
 libvadm_rpc_la_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS)
 libvadm_rpc_la_LIBADD = libvadm-xdr.la libvadm-common.la $(TIRPC_LIBS)

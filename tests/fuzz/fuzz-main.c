@@ -2,13 +2,15 @@
 /*
  * Runs LLVMFuzzerTestOneInput() without libFuzzer: on the files given (a crash's input, a
  * corpus), or on mutations of the captured traffic, as many as VADM_FUZZ_RUNS says (default
- * 100,000), from the seed VADM_FUZZ_SEED. Random, but the same each time.
+ * RUNS), from the seed VADM_FUZZ_SEED. Random, but the same each time.
  */
 #include <stdlib.h>
 
 #include "tests/unit/test-rpc-data.h"
 
+#ifndef RUNS
 #define RUNS 100000u
+#endif
 #define SEED 2741u
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);

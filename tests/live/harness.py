@@ -360,8 +360,8 @@ class Libvirtd:
     root it runs in a mount namespace with empty state folders, so that it neither meets nor marks
     the system's own. As another user it has no read-only socket: libvirt offers none there."""
 
-    def __init__(self, place, name="libvirtd", extra="", env=None):
-        self.place, self.name, self.env = place, name, env
+    def __init__(self, place, name="libvirtd", extra="", env=None, options=()):
+        self.place, self.name, self.env, self.options = place, name, env, options
         self.dir = place.path(name)
         # Another user's libvirtd has no admin socket where unix_sock_dir is set: there it is
         # XDG_RUNTIME_DIR that leads to both.
@@ -382,7 +382,8 @@ log_outputs = "3:file:{place.path(name + '.log')}"
         self.start()
 
     def start(self):
-        daemon = [tool("libvirtd"), "-f", self.conf, "-p", os.path.join(self.dir, "pid")]
+        daemon = [tool("libvirtd"), "-f", self.conf, "-p", os.path.join(self.dir, "pid"),
+                  *self.options]
         env = dict(self.env or {})
         if os.geteuid() == 0:
             daemon = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", ALONE,
@@ -460,7 +461,7 @@ outputs = 1:file:{self.log}
 directories = {self.logdir}
 {log}
 [snmp]
-master = unix:{snmpd.agentx if snmpd else place.path("absent")}
+{"" if "master =" in snmp else f"master = unix:{snmpd.agentx}"}
 retry_interval = 1
 {snmp}
 [notify]
@@ -492,8 +493,10 @@ retry_interval = 1
         return ""
 
     def state(self, **how):
-        """lvaDaemonState: "up", "unreachable" or None."""
-        return {1: "up", 2: "unreachable"}.get(self.snmpd.get1("lvaDaemonState", **how))
+        """lvaDaemonState: "up", "unreachable" or None; snmpd does not answer for a context in which
+        there is no agent yet."""
+        _, out, _ = self.snmpd.tool("snmpget", oid("lvaDaemonState"), timeout=1, **how)
+        return {1: "up", 2: "unreachable"}.get(parse(out)[0][1]) if out else None
 
     def wait_for_state(self, state, timeout=None, **how):
         wait_for(lambda: self.state(**how) == state,

@@ -166,7 +166,8 @@ def ask_client(admin, server, row):
         assert "Client not found" in text or "No network socket" in text, text
         return None
     info = fields(text)
-    assert OWN_FIELDS | {"readonly"} <= set(info) <= INFO_FIELDS, f"virt-admin prints {sorted(info)}"
+    assert OWN_FIELDS | {"readonly"} <= set(info) <= INFO_FIELDS, \
+        f"virt-admin prints {sorted(info)}"
     assert (info["id"], info["transport"], info["connection_time"]) == (number, transport, since)
     return Client(transport, seconds(since), {key: value for key, value in info.items()
                                               if key not in OWN_FIELDS})
@@ -454,9 +455,9 @@ def compare_once(snmpd, admin, subject, community):
 
 def compare(snmpd, uri, name, community=harness.READ, high_percent=90, contexts=(), patience=None):
     """The differences between the agent's source @name, whose configuration has @uri, and the
-    daemon; at the last attempt, since what the agent serves is some seconds old. @community: leads to
-    the context of the source. @contexts: ((name, URI), ...) of all sources, when that is the default
-    context."""
+    daemon. What the agent serves is some seconds old, so they are those of the last attempt.
+    @community: leads to the context of the source. @contexts: ((name, URI), ...) of all sources,
+    when that is the default context."""
     subject = Subject(name, uri, high_percent, tuple(contexts))
     deadline = time.monotonic() + (patience or harness.PATIENCE)
     with VirtAdmin(uri) as admin:

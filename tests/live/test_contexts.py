@@ -340,7 +340,8 @@ class Refused(unittest.TestCase):
         before = second.resident()
         second.wait_for("registering pdu failed", 200)
         self.assertEqual(self.name_in("own"), "own")
-        self.assertLess(second.resident(), before + 1024)
+        if SCALE == 1:  # AddressSanitizer keeps what is freed for a while, and sees leaks at the end
+            self.assertLess(second.resident(), before + 1024)
         self.assertEqual(len(re.findall("refuses to register", second.output())), 32)
         self.assertNotIn("lost", second.output())
         self.assertNotIn("lost", first.output())

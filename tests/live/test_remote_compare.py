@@ -217,8 +217,8 @@ class Compare(unittest.TestCase):
             key = "lva" + name, indexes[traps.OBJECTS["lva" + name][1]]
             self.assertNotIn(key, instances())
             self.found(self.with_another(key), key)
-        for key in (("lvaClientId", (2, 17)), ("lvaServerName", (5,)), ("lvaClientReadOnly", (2, 16)),
-                    ("lvaContextState", (3, 1, 2, 3))):
+        for key in (("lvaClientId", (2, 17)), ("lvaServerName", (5,)),
+                    ("lvaClientReadOnly", (2, 16)), ("lvaContextState", (3, 1, 2, 3))):
             self.found(self.with_another(key), key)
 
     def with_another(self, key):

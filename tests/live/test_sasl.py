@@ -82,7 +82,9 @@ class SaslLibvirtd(harness.Libvirtd):
         return os.path.exists(self.socket)
 
 
-class Sasl(unittest.TestCase):
+class Case(unittest.TestCase):
+    """A place with users."""
+
     def setUp(self):
         self.place = harness.Place()
         self.addCleanup(self.place.close)
@@ -102,12 +104,6 @@ sasldb_path: {folder}/sasldb2
             self.assertEqual(status, 0, out + err)
         self.env = {"SASL_CONF_PATH": folder}
 
-    def run_virtadmd(self, server="", snmp=False, listen=LISTEN, upstream_extra=""):
-        self.upstream = harness.Libvirtd(self.place, extra=upstream_extra)
-        self.snmpd = harness.Snmpd(self.place) if snmp else None
-        self.daemon = harness.Virtadmd(self.place, self.upstream, self.snmpd, env=self.env,
-                                       server=f"{listen}\n{server}")
-
     def run_libvirtd(self):
         """One that asks for SASL itself."""
         return SaslLibvirtd(self.place, name="sasl-libvirtd", env=self.env,
@@ -123,6 +119,14 @@ password={password or USERS.get(user, "none")}
 credentials=test
 """)
         return {**os.environ, "LIBVIRT_AUTH_FILE": path}
+
+
+class Sasl(Case):
+    def run_virtadmd(self, server="", snmp=False, listen=LISTEN, upstream_extra=""):
+        self.upstream = harness.Libvirtd(self.place, extra=upstream_extra)
+        self.snmpd = harness.Snmpd(self.place) if snmp else None
+        self.daemon = harness.Virtadmd(self.place, self.upstream, self.snmpd, env=self.env,
+                                       server=f"{listen}\n{server}")
 
     def client(self, path=None):
         client = Raw(path or self.daemon.socket, Raw.REMOTE)

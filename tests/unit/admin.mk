@@ -22,7 +22,8 @@ tests_unit_test_source_local_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_source_local_LDADD = $(ADMIN_TEST_LIBS)
 
 # The client's side, against a scripted peer.
-PEER_FIXTURE = tests/unit/peer-fixture.c tests/unit/peer-fixture.h
+PEER_FIXTURE = tests/unit/peer-fixture.c tests/unit/peer-fixture.h \
+	tests/unit/peer-script.c tests/unit/peer-private.h
 CLIENT_TEST_LIBS = libvadm-client.la $(CHECK_LIBS) $(GLIB_LIBS) $(TIRPC_LIBS)
 check_PROGRAMS += tests/unit/test-session tests/unit/test-admin-uri
 TESTS += tests/unit/test-session tests/unit/test-admin-uri
@@ -34,3 +35,10 @@ tests_unit_test_session_LDADD = $(CLIENT_TEST_LIBS)
 tests_unit_test_admin_uri_SOURCES = tests/unit/test-admin-uri.c
 tests_unit_test_admin_uri_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_admin_uri_LDADD = $(CLIENT_TEST_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz-session
+TESTS += tests/fuzz/fuzz-session
+tests_fuzz_fuzz_session_SOURCES = tests/fuzz/fuzz-session.c tests/fuzz/fuzz-main.c \
+	tests/unit/test-rpc-data.h
+tests_fuzz_fuzz_session_CFLAGS = $(UNIT_CFLAGS) -DRUNS=20000u
+tests_fuzz_fuzz_session_LDADD = $(CLIENT_TEST_LIBS)

@@ -2,15 +2,13 @@
 # The calls of libvirtadm.so, against a scripted peer.
 VIR_TESTS = tests/unit/test-vir-calls tests/unit/test-vir-life
 VIR_FIXTURE = tests/unit/vir-fixture.c tests/unit/vir-fixture.h $(PEER_FIXTURE)
-VIR_CPPFLAGS = -I$(top_srcdir)/lib/public $(AM_CPPFLAGS)
-VIR_TEST_LIBS = libvadm-vir.la $(CHECK_LIBS) $(GLIB_LIBS) $(TIRPC_LIBS)
 check_PROGRAMS += $(VIR_TESTS)
 TESTS += $(VIR_TESTS)
 tests_unit_test_vir_calls_SOURCES = tests/unit/test-vir-calls.c $(VIR_FIXTURE)
-tests_unit_test_vir_calls_CPPFLAGS = $(VIR_CPPFLAGS)
+tests_unit_test_vir_calls_CPPFLAGS = $(VIR_TEST_CPPFLAGS)
 tests_unit_test_vir_calls_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_vir_calls_LDADD = $(VIR_TEST_LIBS)
 tests_unit_test_vir_life_SOURCES = tests/unit/test-vir-life.c $(VIR_FIXTURE)
-tests_unit_test_vir_life_CPPFLAGS = $(VIR_CPPFLAGS)
+tests_unit_test_vir_life_CPPFLAGS = $(VIR_TEST_CPPFLAGS)
 tests_unit_test_vir_life_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_vir_life_LDADD = $(VIR_TEST_LIBS)

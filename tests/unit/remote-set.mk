@@ -8,3 +8,12 @@ tests_unit_test_remote_guard_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS
 tests_unit_test_remote_log_SOURCES = tests/unit/test-remote-log.c agent/remote-log.c
 tests_unit_test_remote_log_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_remote_log_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+
+SET_BED = tests/unit/set-bed.c tests/unit/set-bed.h tests/unit/log-fixture.h \
+	$(REMOTE_FIXTURE)
+SET_TEST_LIBS = $(REMOTE_TEST_LIBS)
+check_PROGRAMS += tests/unit/test-remote-set
+TESTS += tests/unit/test-remote-set
+tests_unit_test_remote_set_SOURCES = tests/unit/test-remote-set.c $(SET_BED)
+tests_unit_test_remote_set_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_remote_set_LDADD = $(SET_TEST_LIBS)

@@ -331,7 +331,8 @@ add_neighbours(Neighbour *neighbours, guint n)
         neighbours[i].fake = fake_source_new();
         neighbours[i].fake->daemon.name = neighbours[i].name;
         neighbours[i].fake->daemon.uri = neighbours[i].name;
-        ck_assert(vadm_contexts_add(bed.contexts, neighbours[i].name, &neighbours[i].fake->base));
+        ck_assert(
+            vadm_contexts_add(bed.contexts, neighbours[i].name, &neighbours[i].fake->base, NULL));
     }
 }
 
@@ -415,13 +416,16 @@ START_TEST(test_context_names)
 {
     g_autofree char *longest = g_strnfill(VADM_CONTEXT_NAME_MAX, 'x');
     g_autofree char *longer = g_strnfill(VADM_CONTEXT_NAME_MAX + 1, 'x');
+    const char *const bad[] = {NULL, "", "virtadmd", longer};
     g_autofree char *got = NULL;
 
-    ck_assert(!vadm_contexts_add(bed.contexts, NULL, &bed.fake->base));
-    ck_assert(!vadm_contexts_add(bed.contexts, "", &bed.fake->base));
-    ck_assert(!vadm_contexts_add(bed.contexts, "virtadmd", &bed.fake->base));
-    ck_assert(!vadm_contexts_add(bed.contexts, longer, &bed.fake->base));
-    ck_assert(vadm_contexts_add(bed.contexts, longest, &bed.fake->base));
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autoptr(GError) error = NULL;
+
+        ck_assert(!vadm_contexts_add(bed.contexts, bad[i], &bed.fake->base, &error));
+        ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_CONFIG));
+    }
+    ck_assert(vadm_contexts_add(bed.contexts, longest, &bed.fake->base, NULL));
     ck_assert_uint_eq(vadm_contexts_get_number(bed.contexts), 2);
     got = ask("1.8.1.2.8.118.105.114.116.97.100.109.100", MODE_GETNEXT);
     ck_assert_msg(g_str_has_prefix(got, "1.8.1.2.32.120.120."), "%s", got);

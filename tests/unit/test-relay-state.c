@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "daemon/relay-link.h"
+#include "rpc/unix-socket.h"
 #include "tests/unit/relay-fixture.h"
 
 static void
@@ -128,7 +129,7 @@ START_TEST(test_look_at_full_backlog)
     VadmClient *client = client_new(relay, FALSE);
     int listener = silent_listener(relay->config.upstream, 0), filler;
 
-    filler = vadm_relay_socket(relay->config.upstream, NULL);
+    filler = vadm_unix_connect(relay->config.upstream, NULL);
     ck_assert_int_ge(filler, 0);
     state->look_ms = 1;
     vadm_relay_set_deadline(relay->program, 20);

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "rpc/unix-socket.h"
 #include "tests/unit/relay-fixture.h"
 
 #define REMOTE  VADM_RPC_PROGRAM_REMOTE
@@ -191,9 +192,9 @@ START_TEST(test_backlog)
     int listener = silent_listener(relay->config.upstream, 0), filler, accepted;
     g_autoptr(GError) error = NULL;
 
-    filler = vadm_relay_socket(relay->config.upstream, &error);
+    filler = vadm_unix_connect(relay->config.upstream, &error);
     ck_assert_int_ge(filler, 0);
-    ck_assert_int_lt(vadm_relay_socket(relay->config.upstream, &error), 0);
+    ck_assert_int_lt(vadm_unix_connect(relay->config.upstream, &error), 0);
     ck_assert_int_eq(vadm_error_get_errno(error), EAGAIN);
 
     vadm_relay_set_deadline(relay->program, 200);

@@ -134,6 +134,7 @@ START_TEST(test_text)
     refuse("/etc/passwd", "below one of the directories: /nonexistent");
     ck_assert(!vadm_remote_guard_outputs("1:file:/a", none, &error));
     ck_assert_msg(strstr(error->message, "none is configured"), "%s", error->message);
+    ck_assert(!vadm_remote_guard_outputs("1:file:/a", NULL, NULL));
     if (!top)
         return;
     good = in("log");

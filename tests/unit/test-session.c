@@ -176,10 +176,14 @@ END_TEST
 
 START_TEST(test_timeout)
 {
+    gint64 before;
+
     open_and_wait();
     peer_hold(peer, PROC_VERSION);
+    before = g_get_monotonic_time();
     call_version(30);
     WAIT_FOR(told->len == 1);
+    ck_assert_int_ge(g_get_monotonic_time() - before, 30000);
     ck_assert_int_eq(outcome(0)->code, VADM_ERROR_TIMEOUT);
     ck_assert_str_eq(outcome(0)->text, "no reply to procedure 3 within 30 ms");
     ck_assert_uint_eq(vadm_session_in_flight(session), 1); /* the daemon has it still */
@@ -208,6 +212,12 @@ START_TEST(test_timeout_in_flight)
     WAIT_FOR(told->len == 3);
     ck_assert_uint_eq(outcome(2)->version, 9000000);
     ck_assert_uint_eq(peer_n_calls(peer, PROC_VERSION), 2); /* the second was never sent */
+    peer_ignore(peer, PROC_VERSION);
+    call_version(20);
+    WAIT_FOR(told->len == 4);
+    ck_assert_uint_eq(vadm_session_in_flight(session), 1);
+    peer_close_all(peer);
+    WAIT_FOR(ends == 1); /* the handler sees none in flight */
 }
 END_TEST
 
@@ -310,6 +320,58 @@ is_dropped(VadmSessionCalls *calls, guint32 program, guint32 serial)
     return dropped;
 }
 
+/* Each when its time has come, not before. */
+START_TEST(test_due)
+{
+    VadmSessionCalls calls = {.made = 0};
+    VadmSessionCall *first, *second, *third, *never;
+
+    vadm_session_calls_init(&calls);
+    ck_assert_int_eq(vadm_session_calls_next_deadline(&calls), G_MAXINT64);
+    never = add_call(&calls, G_MAXINT64);
+    third = add_call(&calls, 2001);
+    first = add_call(&calls, 1000);
+    second = add_call(&calls, 2001);
+    send_next(&calls);
+    send_next(&calls); /* of never and third */
+    ck_assert_int_eq(vadm_session_calls_next_deadline(&calls), 1000);
+    ck_assert_ptr_null(vadm_session_calls_take_due(&calls, 999));
+    ck_assert_ptr_eq(vadm_session_calls_take_due(&calls, 1000), first);
+    ck_assert_ptr_null(vadm_session_calls_take_due(&calls, 2000));
+    ck_assert_ptr_eq(vadm_session_calls_take_due(&calls, G_MAXINT64 - 1), third);
+    ck_assert_ptr_eq(vadm_session_calls_take_due(&calls, G_MAXINT64 - 1), second);
+    ck_assert_ptr_null(vadm_session_calls_take_due(&calls, G_MAXINT64));
+    ck_assert_ptr_null(vadm_session_calls_send(&calls)); /* first and second are gone */
+    ck_assert_uint_eq(vadm_session_calls_unanswered(&calls), 2);
+    vadm_session_call_free(first);
+    vadm_session_call_free(second);
+    vadm_session_call_free(third);
+    ck_assert_uint_eq(never->serial, 0);
+    vadm_session_calls_clear(&calls);
+}
+END_TEST
+
+/* In the order in which they were made, whatever their serials are. */
+START_TEST(test_take_all)
+{
+    VadmSessionCalls calls = {.made = 0, .next_serial = 1000};
+    g_autoptr(GPtrArray) all = NULL;
+
+    vadm_session_calls_init(&calls);
+    for (guint i = 0; i < 100; i++)
+        add_call(&calls, G_MAXINT64);
+    for (guint i = 0; i < 50; i++)
+        send_next(&calls);
+    all = vadm_session_calls_take_all(&calls);
+    ck_assert_uint_eq(all->len, 100);
+    for (guint i = 0; i < 100; i++)
+        ck_assert_uint_eq(((VadmSessionCall *)all->pdata[i])->order, i);
+    ck_assert_uint_eq(vadm_session_calls_unanswered(&calls), 0);
+    ck_assert_ptr_null(vadm_session_calls_send(&calls));
+    vadm_session_calls_clear(&calls);
+}
+END_TEST
+
 START_TEST(test_serials_wrap)
 {
     VadmSessionCalls calls = {.made = 0};
@@ -407,6 +469,8 @@ main(void)
     add_calls(add_case(suite, "calls"));
     test_peers_add(suite);
     test_owners_add(suite);
+    tcase_add_test(tables, test_due);
+    tcase_add_test(tables, test_take_all);
     tcase_add_test(tables, test_serials_wrap);
     tcase_add_test(tables, test_late_replies);
     tcase_add_test(tables, test_late_answered);

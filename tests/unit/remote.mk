@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The reading half of the source beside a daemon, against a daemon that is made up.
+REMOTE_FIXTURE = tests/unit/remote-fixture.c tests/unit/remote-fixture.h $(PEER_FIXTURE)
+REMOTE_TEST_LIBS = libvadm-remote.la libvadm-client.la libvadm-daemon.la $(CHECK_LIBS) \
+	$(GLIB_LIBS) $(TIRPC_LIBS)
+check_PROGRAMS += tests/unit/test-remote-read tests/unit/test-remote-link
+TESTS += tests/unit/test-remote-read tests/unit/test-remote-link
+tests_unit_test_remote_read_SOURCES = tests/unit/test-remote-read.c $(REMOTE_FIXTURE)
+tests_unit_test_remote_read_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_remote_read_LDADD = $(REMOTE_TEST_LIBS)
+tests_unit_test_remote_link_SOURCES = tests/unit/test-remote-link.c $(REMOTE_FIXTURE)
+tests_unit_test_remote_link_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_remote_link_LDADD = $(REMOTE_TEST_LIBS)
