@@ -110,6 +110,10 @@ void vadm_remote_fill_config(const VadmRemoteSnapshot *snapshot, gboolean fresh,
 
 /** vadm_remote_link_new: begins to connect when the main loop runs. */
 struct _VadmRemoteLink *vadm_remote_link_new(VadmRemoteSource *source);
+/** vadm_remote_link_close: as vadm_source_remote_close(). Calls that wait for an answer get
+ * VADM_ERROR_NO_CONNECT. */
+void vadm_remote_link_close(struct _VadmRemoteLink *link, guint timeout_ms,
+                            void (*closed)(gpointer user), gpointer user);
 /** vadm_remote_link_free: calls that wait for an answer get VADM_ERROR_NO_CONNECT first. */
 void vadm_remote_link_free(struct _VadmRemoteLink *link);
 gboolean vadm_remote_is_connected(const VadmRemoteSource *source);

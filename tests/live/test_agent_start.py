@@ -257,6 +257,8 @@ class Program(unittest.TestCase):
         processes = {"daemon": libvirtd, "master": self.snmpd}
         agent.wait_for_state("up")
         self.ends(agent, signal.SIGINT)
+        # it took leave: who does not is an error in the daemon's log
+        self.assertNotIn("End of file", self.place.read("libvirtd.log"))
         for what, subject in processes.items():
             for number in signal.SIGSTOP, signal.SIGKILL:
                 with self.subTest(what=what, number=number):
