@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 dist_doc_DATA = README.md CONTRIBUTING.md NEWS \
-	docs/agent.md docs/architecture.md docs/benchmarks.md docs/configuration.md docs/faults.md docs/logging.md \
+	docs/agent.md docs/architecture.md docs/benchmarks.md docs/configuration.md docs/faults.md docs/library.md docs/logging.md \
 	docs/mib.md docs/notifications.md docs/protocol.md docs/relay.md docs/transactions.md \
 	docs/virtadm-agent.md
 exampledir = $(sysconfdir)/virtadm

@@ -38,7 +38,7 @@ find(virTypedParameterPtr params, int nparams, const char *name)
 VADM_VIR_PUBLIC virTypedParameterPtr
 virTypedParamsGet(virTypedParameterPtr params, int nparams, const char *name)
 {
-    vadm_vir_enter();
+    /* no vadm_vir_enter(): as in libvirt the last error stays */
     return find(params, nparams, name);
 }
 

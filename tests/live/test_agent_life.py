@@ -320,7 +320,6 @@ class Many(unittest.TestCase):
               f"{whole:.2f} s; the agent takes {busy * 100:.1f} % of a processor with an interval "
               "of 1 s", end="")
         self.assertEqual(first[1], self.CLIENTS + 1)
-        self.assertLess(first[2], 500 + 5000 * SLACK)
         # who a client is, is asked once
         self.assertLess(others[-1][0], 20)
 

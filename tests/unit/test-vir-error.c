@@ -372,26 +372,31 @@ dispose_thing(gpointer object)
     ((Thing *)object)->disposed++;
 }
 
+/* Whatever a program hands in: memory that is no object is not even looked at. */
 START_TEST(objects)
 {
     Thing thing = {.disposed = 0};
     char junk[sizeof(Thing)] = {0};
+    VadmVirObject *held;
 
     vadm_vir_object_init(&thing.base, VADM_VIR_SERVER, dispose_thing);
-    ck_assert(vadm_vir_object_check(&thing, VADM_VIR_SERVER, "f"));
+    held = vadm_vir_object_hold(&thing, VADM_VIR_SERVER, "f");
+    ck_assert_ptr_eq(held, &thing.base);
+    ck_assert(vadm_vir_object_unref(held));
     ck_assert_int_eq(atomic_load(&told), 0);
-    ck_assert(!vadm_vir_object_check(&thing, VADM_VIR_CLIENT, "virAdmClientFree"));
+    ck_assert(!vadm_vir_object_hold(&thing, VADM_VIR_CLIENT, "virAdmClientFree"));
     check_last(VIR_ERR_INVALID_CONN, VIR_FROM_ADMIN,
                "invalid connection pointer in virAdmClientFree", "invalid connection pointer in %s",
                "virAdmClientFree");
-    ck_assert(!vadm_vir_object_check(NULL, VADM_VIR_SERVER, "f"));
-    ck_assert(!vadm_vir_object_check(junk, VADM_VIR_SERVER, "f"));
+    ck_assert(!vadm_vir_object_hold(NULL, VADM_VIR_SERVER, "f"));
+    ck_assert(!vadm_vir_object_hold(junk, VADM_VIR_SERVER, "f"));
     ck_assert_ptr_eq(vadm_vir_object_ref(&thing), &thing);
-    ck_assert(vadm_vir_object_unref(&thing));
+    ck_assert_int_eq(vadm_vir_object_release(&thing, VADM_VIR_SERVER, "f"), 1);
     ck_assert_int_eq(thing.disposed, 0);
-    ck_assert(!vadm_vir_object_unref(&thing));
+    ck_assert_int_eq(vadm_vir_object_release(&thing, VADM_VIR_SERVER, "f"), 0);
     ck_assert_int_eq(thing.disposed, 1);
-    ck_assert(!vadm_vir_object_check(&thing, VADM_VIR_SERVER, "f"));
+    ck_assert_int_eq(vadm_vir_object_release(&thing, VADM_VIR_SERVER, "f"), -1);
+    ck_assert(!vadm_vir_object_hold(&thing, VADM_VIR_SERVER, "f"));
 }
 END_TEST
 
