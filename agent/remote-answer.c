@@ -315,7 +315,7 @@ static void
 vadm_remote_pass_list(VadmRemoteServer *server, const VadmRemoteKnown *known,
                       const vadm_admin_client *listed, guint n_listed)
 {
-    g_autoptr(GHashTable) ids = g_hash_table_new(g_int64_hash, g_int64_equal);
+    g_autoptr(GHashTable) ids = g_hash_table_new(vadm_remote_id_hash, g_int64_equal);
     g_autoptr(GHashTable) taken = vadm_remote_indexes_new();
     g_autoptr(GPtrArray) fresh = g_ptr_array_new();
 
