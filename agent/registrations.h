@@ -42,8 +42,8 @@ void vadm_registrations_session_stopped(VadmRegistrations *registrations);
  * it ignores. */
 void vadm_registrations_note_message(VadmRegistrations *registrations, const char *message);
 
-/** vadm_registrations_retry: registers again the first that was refused and is due. It waits for the
- * answer of the master agent, and our handlers may be called meanwhile. @now: monotonic time,
+/** vadm_registrations_retry: registers again the first that was refused and is due. It waits for
+ * the answer of the master agent, and our handlers may be called meanwhile. @now: monotonic time,
  * microseconds. Returns: when it is due next, on that scale; 0: never in this session */
 gint64 vadm_registrations_retry(VadmRegistrations *registrations, gint64 now);
 

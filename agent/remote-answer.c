@@ -340,26 +340,30 @@ vadm_remote_read_clients(const VadmRemoteQuestion *question, const VadmMessage *
 
 /* Identities */
 
-/* How long after the connect the read-only flag and the SASL name may still be about to come,
- * seconds: all but the slowest are through with it; one second more since the daemon tells whole
- * ones. */
+/* How long after the connect, in seconds, what CONNECT_OPEN and SASL make known may still be about
+ * to come: nearly all are through with it in two, or in a minute where somebody has to type a
+ * password; one more since the daemon tells whole ones. */
 #define VADM_REMOTE_YOUNG        (2 + 1)
 #define VADM_REMOTE_UNAUTH_YOUNG 60
 
-/* Whether what was told of @client will not change any more. */
+/* Whether what was told of @client will not change any more. Where somebody has not authenticated,
+ * it may be this one; but one that never does must not have us ask about all others for ever. */
 static gboolean
 vadm_remote_is_settled(const VadmRemoteServer *server, const VadmRemoteClient *client)
 {
+    const VadmServerRow *row = &server->row;
+    gboolean known =
+        (row->unknown & VADM_SERVER_UNKNOWN(VADM_FIELD_SERVER_CLIENTS_UNAUTH_CURRENT)) == 0;
     gint64 age = g_get_real_time() - client->row.connected_since;
-    gboolean unauth = (server->row.unknown &
-                       VADM_SERVER_UNKNOWN(VADM_FIELD_SERVER_CLIENTS_UNAUTH_CURRENT)) != 0 ||
-                      server->row.clients_unauth_current > 0;
 
-    if (client->row.connected_since == 0) /* unknown: once more must do */
+    if (client->row.connected_since == 0 || age < 0)
         return client->tries > 1;
     if (age < VADM_REMOTE_YOUNG * G_USEC_PER_SEC)
         return FALSE;
-    return !unauth || (age >= VADM_REMOTE_UNAUTH_YOUNG * G_USEC_PER_SEC && client->tries > 1);
+    if ((known && row->clients_unauth_current == 0) ||
+        g_strcmp0(client->row.identity->sasl_user_name, "") != 0)
+        return TRUE;
+    return age >= VADM_REMOTE_UNAUTH_YOUNG * G_USEC_PER_SEC && client->tries > 1;
 }
 
 /* Readers may hold the client as it was: what is new makes a new one. */

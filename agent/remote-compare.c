@@ -5,6 +5,8 @@
  */
 #include "agent/remote-memory.h"
 
+#include <string.h>
+
 #define VADM_LOG_CATEGORY "agent.remote"
 #include "common/log.h"
 
@@ -222,6 +224,14 @@ vadm_remote_missing(const GPtrArray *clients, GHashTable *among)
     return missing;
 }
 
+/* Mostly nobody has come or gone, and the same clients are shared by both lists. */
+static gboolean
+vadm_remote_same_clients(const GPtrArray *a, const GPtrArray *b)
+{
+    return a->len == b->len &&
+           (a->len == 0 || memcmp(a->pdata, b->pdata, a->len * sizeof(gpointer)) == 0);
+}
+
 /* Who has come and gone, as far as both lists are of one connection. */
 static void
 vadm_remote_compare_clients(VadmRemoteKnown *known, const VadmRemoteServer *server,
@@ -230,7 +240,8 @@ vadm_remote_compare_clients(VadmRemoteKnown *known, const VadmRemoteServer *serv
     g_autoptr(GPtrArray) before = NULL;
     gboolean comparable = known->listed;
 
-    if (!server->listed)
+    if (!server->listed ||
+        (comparable && vadm_remote_same_clients(known->clients, server->clients)))
         return;
     if (comparable) {
         before = g_steal_pointer(&known->clients);

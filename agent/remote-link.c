@@ -304,6 +304,22 @@ vadm_remote_link_new(VadmRemoteSource *source)
 }
 
 void
+vadm_remote_link_close(struct _VadmRemoteLink *link, guint timeout_ms,
+                       void (*closed)(gpointer user), gpointer user)
+{
+    VadmSession *session = g_steal_pointer(&link->session);
+
+    link->closing = TRUE;
+    g_clear_handle_id(&link->connect_timer, g_source_remove);
+    g_clear_handle_id(&link->stale_timer, g_source_remove);
+    vadm_remote_close(link);
+    if (session)
+        vadm_session_close_gracefully(session, timeout_ms, closed, user);
+    else
+        g_idle_add_once(closed, user);
+}
+
+void
 vadm_remote_link_free(struct _VadmRemoteLink *link)
 {
     link->closing = TRUE;

@@ -140,13 +140,23 @@ vadm_remote_question_ask(VadmRemoteQuestion *question)
     }
 }
 
+/* A client that makes no call has no identity for as long as it stays: after so many attempts it is
+ * asked about more rarely. */
+#define VADM_REMOTE_MANY_TRIES 10
+
 /* Whether @client is to be asked about in this round. */
 static gboolean
 vadm_remote_pass_wants(const VadmRemotePass *pass, const VadmRemoteClient *client)
 {
+    gint64 since = pass->begun;
+
     if (!client || client->settled)
         return FALSE;
-    return pass->round == 0 ? client->asked == 0 : client->asked < pass->begun;
+    if (pass->round == 0)
+        return client->asked == 0;
+    if (!client->row.identity && client->tries >= VADM_REMOTE_MANY_TRIES)
+        since -= VADM_REMOTE_MANY_TRIES * pass->source->interval;
+    return client->asked < since;
 }
 
 /* Who is new comes first: clients that never tell who they are must not keep others from being

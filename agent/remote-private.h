@@ -52,6 +52,12 @@ typedef struct {
     GPtrArray *servers; /* of VadmRemoteServer, in the order of their index */
 } VadmRemoteSnapshot;
 
+/* What reading it once has cost. */
+typedef struct {
+    guint calls, identities; /* how many of the calls asked who a client is */
+    gint64 took;             /* microseconds */
+} VadmRemoteCost;
+
 typedef struct _VadmRemoteSource VadmRemoteSource;
 struct _VadmRemoteSource {
     VadmSource base;
@@ -64,6 +70,7 @@ struct _VadmRemoteSource {
     VadmMutex lock;
     VadmRemoteSnapshot *snapshot; /* under lock; never NULL */
 
+    VadmRemoteCost cost;              /* main thread: of the last time */
     struct _VadmRemoteLink *link;     /* main thread: remote-link.c */
     struct _VadmRemoteReader *reader; /* main thread: remote-refresh.c */
     struct _VadmRemoteMemory *memory; /* main thread: what outlives a snapshot: remote-memory.c */
@@ -103,6 +110,10 @@ void vadm_remote_fill_config(const VadmRemoteSnapshot *snapshot, gboolean fresh,
 
 /** vadm_remote_link_new: begins to connect when the main loop runs. */
 struct _VadmRemoteLink *vadm_remote_link_new(VadmRemoteSource *source);
+/** vadm_remote_link_close: as vadm_source_remote_close(). Calls that wait for an answer get
+ * VADM_ERROR_NO_CONNECT. */
+void vadm_remote_link_close(struct _VadmRemoteLink *link, guint timeout_ms,
+                            void (*closed)(gpointer user), gpointer user);
 /** vadm_remote_link_free: calls that wait for an answer get VADM_ERROR_NO_CONNECT first. */
 void vadm_remote_link_free(struct _VadmRemoteLink *link);
 gboolean vadm_remote_is_connected(const VadmRemoteSource *source);

@@ -103,8 +103,10 @@ vadm_remote_reader_publish(struct _VadmRemoteReader *reader, VadmRemotePass *pas
     if (!pass->full)
         vadm_remote_add_clients(snapshot, source->snapshot);
     vadm_remote_publish(source, snapshot, origin);
-    VADM_DEBUG("%s: %u calls, %u of them for who clients are, %.1f ms", source->name, pass->calls,
-               pass->identities, (double)(g_get_monotonic_time() - pass->begun) / 1000);
+    source->cost =
+        (VadmRemoteCost){pass->calls, pass->identities, g_get_monotonic_time() - pass->begun};
+    VADM_DEBUG("%s: read with %u calls, %u of them for who clients are, in %.1f ms", source->name,
+               pass->calls, pass->identities, (double)source->cost.took / 1000);
     if (pass->full)
         vadm_remote_is_read(source);
 }

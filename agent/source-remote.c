@@ -294,6 +294,13 @@ vadm_source_remote_new(const VadmRemoteConfig *config)
     return &source->base;
 }
 
+void
+vadm_source_remote_close(VadmSource *base, guint timeout_ms, void (*closed)(gpointer user),
+                         gpointer user)
+{
+    vadm_remote_link_close(((VadmRemoteSource *)base)->link, timeout_ms, closed, user);
+}
+
 /* The link and the reader go first: who waits for them is told that nothing will come, and lives to
  * hear it. */
 void

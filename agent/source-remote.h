@@ -26,6 +26,17 @@ typedef struct {
  * vadm_source_remote_free() in the main thread, when no view is open and the snmp thread has ended.
  */
 VadmSource *vadm_source_remote_new(const VadmRemoteConfig *config);
+
+/**
+ * vadm_source_remote_close: takes leave of the daemon, which logs an error about who goes without.
+ * What was read last stays, and nothing else can be asked for.
+ * @closed: called once, within @timeout_ms, from the default main loop; before that the source must
+ *     not be freed
+ *
+ * Main thread, once.
+ */
+void vadm_source_remote_close(VadmSource *source, guint timeout_ms, void (*closed)(gpointer user),
+                              gpointer user);
 void vadm_source_remote_free(VadmSource *source);
 
 #endif

@@ -25,8 +25,14 @@
 
 #define PROGRAM "virtadm-agent"
 
-/* How long the end of the process waits for the writers of the log, microseconds. */
-#define LOG_DRAIN_TIMEOUT (400 * G_TIME_SPAN_MILLISECOND)
+/* How long the end of the process waits for daemons to let us go, milliseconds, and for the
+ * writers of the log, microseconds. With the snmp thread it is less than 2 s. */
+#define LEAVE_TIMEOUT_MS  150u
+#define LOG_DRAIN_TIMEOUT (200 * G_TIME_SPAN_MILLISECOND)
+
+/* Turns of the main loop for what is left to do; it would never end by itself where clients of a
+ * daemon come and go all the time. */
+#define LEFT_OVER_TURNS 100u
 
 /* Tests look for daemons of their own in the place of /run. */
 #define RUN_DIR_VARIABLE "VIRTADM_RUNSTATEDIR"
@@ -179,6 +185,30 @@ program_start(Program *program, GError **error)
     return program->snmp != NULL;
 }
 
+static void
+program_left(gpointer user)
+{
+    guint *waiting = user;
+
+    (*waiting)--;
+}
+
+/* What the snmp thread has left to do (clients to disconnect) is sent first, while there is
+ * somebody to send it to; then the connections are closed, one beside the other. */
+static void
+program_leave(Program *program)
+{
+    guint waiting = program->daemons->len;
+
+    for (guint i = 0; i < LEFT_OVER_TURNS && g_main_context_iteration(NULL, FALSE); i++) {
+    }
+    for (guint i = 0; i < program->daemons->len; i++)
+        vadm_source_remote_close(g_array_index(program->daemons, VadmSnmpDaemon, i).source,
+                                 LEAVE_TIMEOUT_MS, program_left, &waiting);
+    while (waiting > 0)
+        g_main_context_iteration(NULL, TRUE);
+}
+
 /* The snmp thread may hang in net-snmp for as long as the master agent is stopped: what it may
  * still touch is left alone, and the process ends without it. */
 static void
@@ -190,6 +220,7 @@ program_stop(Program *program)
         _exit(VADM_STATUS_OK);
     }
     VADM_INFO("ending");
+    program_leave(program);
     for (guint i = 0; i < program->daemons->len; i++) {
         VadmSnmpDaemon *daemon = &g_array_index(program->daemons, VadmSnmpDaemon, i);
 
@@ -207,15 +238,9 @@ program_run(Program *program)
     program->loop = g_main_loop_new(NULL, FALSE);
     g_unix_signal_add(SIGTERM, program_terminate, program);
     g_unix_signal_add(SIGINT, program_terminate, program);
-    if (!program_start(program, &error)) {
-        vadm_startup_fail(PROGRAM, VADM_STATUS_FAILED, error);
-        VADM_ERR("%s", error->message);
-        vadm_log_flush(program->log, LOG_DRAIN_TIMEOUT);
-        _exit(VADM_STATUS_FAILED);
-    }
-    VADM_INFO(PROGRAM " %s is ready", PACKAGE_VERSION);
-    vadm_startup_tell_manager("READY=1");
-    g_main_loop_run(program->loop);
+    if (!program_start(program, &error))
+        vadm_startup_abort(PROGRAM, program->log, error);
+    vadm_startup_run(PROGRAM, program->loop);
     program_stop(program);
     g_main_loop_unref(program->loop);
     return VADM_STATUS_OK;

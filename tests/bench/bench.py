@@ -4,12 +4,15 @@
 a failure: only a benchmark that does not work is one. Every figure that depends on the machine
 stands next to a yardstick of the same run."""
 
+import ctypes
 import os
 import re
 import shutil
+import statistics
 import struct
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "live"))
@@ -256,8 +259,81 @@ def notify():
         say("a second, and disconnected", f"{bare:.0f}", f"{both:.0f}", f"{both / bare:.2f}")
 
 
+class Stock:
+    """The distribution's libvirt-admin, which waits for the answer to each call."""
+
+    class Parameter(ctypes.Structure):
+        _fields_ = [("field", ctypes.c_char * 80), ("type", ctypes.c_int), ("value", ctypes.c_uint64)]
+
+    def __init__(self, path):
+        self.lib = ctypes.CDLL("libvirt-admin.so.0")
+        for name in "virAdmConnectOpen", "virAdmConnectLookupServer":
+            getattr(self.lib, name).restype = ctypes.c_void_p
+        self.conn = ctypes.c_void_p(self.lib.virAdmConnectOpen(
+            f"libvirtd:///system?socket={path}".encode(), 0))
+        assert self.conn, "the stock library does not connect"
+
+    def parameters(self, get, thing):
+        found, count = ctypes.POINTER(self.Parameter)(), ctypes.c_int()
+        assert get(thing, ctypes.byref(found), ctypes.byref(count), 0) >= 0
+
+    def identities(self, name):
+        """(number of clients, milliseconds for who they are, for the rest)"""
+        lib, clients = self.lib, ctypes.POINTER(ctypes.c_void_p)()
+        begun = time.monotonic()
+        server = ctypes.c_void_p(lib.virAdmConnectLookupServer(self.conn, name.encode(), 0))
+        self.parameters(lib.virAdmServerGetThreadPoolParameters, server)
+        self.parameters(lib.virAdmServerGetClientLimits, server)
+        count = lib.virAdmServerListClients(server, ctypes.byref(clients), 0)
+        listed = time.monotonic()
+        for each in clients[:count]:
+            self.parameters(lib.virAdmClientGetInfo, ctypes.c_void_p(each))
+        done = time.monotonic()
+        return count, (done - listed) * 1e3, (listed - begun) * 1e3
+
+
+def remote():
+    """Reading a daemon with 500 clients next to the stock library; a walk of it through a master."""
+    with harness.Place() as place:
+        libvirtd = harness.Libvirtd(place, extra=MAX_CLIENTS)
+        clients = [patient_client(libvirtd.socket) for _ in range(500)]
+        for client in clients:
+            assert client.call(AUTH_LIST)[5] == 0
+        stock = Stock(libvirtd.admin)
+        rounds = [stock.identities("libvirtd") for _ in range(int(5 * SCALE))]
+        time.sleep(3)  # who has just come is asked about twice
+        say("ms", "who they are", "the rest", "calls")
+        count, who, rest = (statistics.median(column) for column in zip(*rounds))
+        say("stock library, one by one", f"{who:.1f}", f"{rest:.1f}", count + 4)
+        say("", "first", "p50 later", "p99 later")
+        spent = processor_time(libvirtd.process.pid)
+        out = program("bench-remote", libvirtd.admin, int(20 * SCALE))[0]
+        spent = processor_time(libvirtd.process.pid) - spent
+        for line in out.splitlines():
+            name, *figures = line.split()
+            say(name.replace("_", " "), *figures)
+        say("ms of libvirtd's processor", "", "", f"{spent / 1e6:.0f} in all")
+        agent_walk(place, libvirtd)
+        for client in clients:
+            client.sock.close()
+
+
+def agent_walk(place, libvirtd):
+    """All that the agent shows, by GETBULK of 50, through a master."""
+    snmpd = harness.Snmpd(place)
+    agent = harness.Agent(place, snmpd, ("libvirtd", libvirtd.admin))
+    harness.wait_for(lambda: (snmpd.get1("lvaClientNumber") or 0) >= 500, agent.log_text)
+    walks = []
+    for _ in range(int(5 * SCALE)):
+        begun = time.monotonic()
+        found = len(snmpd.walk())
+        walks.append((time.monotonic() - begun) * 1e3)
+    say("walk through the master", f"{statistics.median(walks):.0f} ms", f"{found} values")
+
+
 BENCHMARKS = {"handler": handler, "relay": relay, "set": sets, "memory": memory,
-              "connects": connects, "stopped": stopped, "notify": notify}
+              "connects": connects, "stopped": stopped, "notify": notify,
+              "remote": remote}
 
 
 def main():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Benchmarks (docs/benchmarks.md). Nothing of this is built or run by 'make check'.
 BENCHMARKS = tests/bench/bench-calls tests/bench/bench-handler tests/bench/bench-set \
-	tests/bench/bench-traps
+	tests/bench/bench-remote tests/bench/bench-traps
 EXTRA_PROGRAMS = $(BENCHMARKS)
 CLEANFILES += $(BENCHMARKS)
 EXTRA_DIST += tests/bench/bench.py
@@ -13,6 +13,10 @@ tests_bench_bench_handler_SOURCES = tests/bench/bench-handler.c \
 tests_bench_bench_handler_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS) $(TIRPC_CFLAGS)
 tests_bench_bench_handler_LDADD = libvadm-agent.la libvadm-daemon.la libvadm-common.la \
 	$(NETSNMP_LIBS) $(GLIB_LIBS)
+tests_bench_bench_remote_SOURCES = tests/bench/bench-remote.c tests/bench/bench-stats.h
+tests_bench_bench_remote_CFLAGS = $(AM_CFLAGS) $(TIRPC_CFLAGS)
+tests_bench_bench_remote_LDADD = libvadm-remote.la libvadm-client.la libvadm-daemon.la \
+	libvadm-common.la $(GLIB_LIBS)
 tests_bench_bench_set_SOURCES = tests/bench/bench-set.c tests/bench/bench-stats.h
 tests_bench_bench_set_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
 tests_bench_bench_set_LDADD = $(NETSNMP_LIBS) $(GLIB_LIBS)

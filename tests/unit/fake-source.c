@@ -38,6 +38,12 @@ typedef struct {
     int code; /* how it fails; 0: not at all */
 } FakeCall;
 
+/* What the daemon's row has is gone when the view ends: nobody must have kept it. */
+typedef struct {
+    VadmView base;
+    GPtrArray *kept; /* of what fake_daemon() has given */
+} FakeView;
+
 static VadmAccess
 fake_access(VadmSource *source, VadmField field)
 {
@@ -48,16 +54,17 @@ static VadmView *
 fake_view_begin(VadmSource *source)
 {
     FakeSource *fake = (FakeSource *)source;
-    VadmView *view;
+    FakeView *view;
 
     if (fake->no_view)
         return NULL;
-    view = g_new0(VadmView, 1);
-    view->source = source;
+    view = g_new0(FakeView, 1);
+    view->base.source = source;
+    view->kept = g_ptr_array_new_with_free_func(g_free);
     fake->views_open++;
     if (fake->looked)
         fake->looked(fake);
-    return view;
+    return &view->base;
 }
 
 static void
@@ -67,13 +74,30 @@ fake_view_end(VadmView *view)
 
     g_assert(fake->views_open > 0);
     fake->views_open--;
+    g_ptr_array_unref(((FakeView *)view)->kept);
     g_free(view);
+}
+
+static const char *
+fake_keep(VadmView *view, const char *text)
+{
+    char *copy = g_strdup(text);
+
+    g_ptr_array_add(((FakeView *)view)->kept, copy);
+    return copy;
 }
 
 static const VadmDaemonRow *
 fake_daemon(VadmView *view)
 {
-    return &((FakeSource *)view->source)->daemon;
+    VadmDaemonRow *row = g_new(VadmDaemonRow, 1);
+
+    *row = ((FakeSource *)view->source)->daemon;
+    row->name = fake_keep(view, row->name);
+    row->version = fake_keep(view, row->version);
+    row->uri = fake_keep(view, row->uri);
+    g_ptr_array_add(((FakeView *)view)->kept, row);
+    return row;
 }
 
 static const VadmConfigRow *

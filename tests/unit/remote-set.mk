@@ -17,3 +17,9 @@ TESTS += tests/unit/test-remote-set
 tests_unit_test_remote_set_SOURCES = tests/unit/test-remote-set.c $(SET_BED)
 tests_unit_test_remote_set_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_remote_set_LDADD = $(SET_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test-remote-faults
+TESTS += tests/unit/test-remote-faults
+tests_unit_test_remote_faults_SOURCES = tests/unit/test-remote-faults.c agent/set-call.c $(SET_BED)
+tests_unit_test_remote_faults_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_remote_faults_LDADD = $(SET_TEST_LIBS)

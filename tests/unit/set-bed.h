@@ -60,8 +60,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Outcome, outcome_clear)
 
 #define NUMBER(f, s, n, t)                                                                         \
     {                                                                                              \
-        .field = VADM_FIELD_##f, .server = (s), .value = {.kind = VADM_VALUE_UINT, .number = (n)}, \
-        .tag = (t)                                                                                 \
+        .field = VADM_FIELD_##f, .server = (s),                                                    \
+        .value = {.kind = VADM_VALUE_UINT, .number = (guint64)(n)}, .tag = (t)                     \
     }
 #define TEXT(f, text, t)                                                                           \
     {                                                                                              \

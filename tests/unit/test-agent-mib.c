@@ -292,6 +292,34 @@ START_TEST(test_no_access)
 }
 END_TEST
 
+/* What a remote source was not told is no value, in that row. */
+START_TEST(test_unknown_values)
+{
+    VadmServerRow *server = fake_source_server(bed.fake, 1);
+    static const char *const gone[] = {
+        "1.3.1.0 noSuchInstance",   "1.3.2.0 noSuchInstance",    "1.4.1.8.1 noSuchInstance",
+        "1.4.1.9.1 noSuchInstance", "1.4.1.14.1 noSuchInstance", "1.4.1.15.1 noSuchInstance",
+    };
+
+    bed.fake->config.log_level = 0;
+    bed.fake->config.log_filters = NULL;
+    server->unknown = VADM_SERVER_UNKNOWN(VADM_FIELD_SERVER_JOB_QUEUE_DEPTH) |
+                      VADM_SERVER_UNKNOWN(VADM_FIELD_SERVER_CLIENTS_MAX) |
+                      VADM_SERVER_UNKNOWN(VADM_FIELD_SERVER_CLIENTS_STATE) |
+                      VADM_SERVER_UNKNOWN(VADM_FIELD_SERVER_CLIENTS_UNAUTH_STATE);
+    for (guint i = 0; i < G_N_ELEMENTS(gone); i++) {
+        g_autofree char *oid = oid_of(gone[i]);
+        g_autofree char *got = ask(oid, MODE_GET);
+
+        ck_assert_str_eq(got, gone[i]);
+    }
+    check_next("1.2.8.0", "1.3.3.0");
+    check_next("1.4.1.7.300", "1.4.1.8.300");
+    check_next("1.4.1.9", "1.4.1.9.300");
+    check_next("1.4.1.9.300", "1.4.1.10.1");
+}
+END_TEST
+
 START_TEST(test_unreachable)
 {
     static const char *const gone[] = {
@@ -573,6 +601,7 @@ main(void)
     tcase_add_test(tree, test_wide_arcs);
     tcase_add_test(tree, test_high_arcs);
     tcase_add_test(tree, test_no_access);
+    tcase_add_test(tree, test_unknown_values);
     tcase_add_test(tree, test_unreachable);
     tcase_add_test(tree, test_contexts);
     tcase_add_test(tree, test_contexts_without_rows);

@@ -689,7 +689,7 @@ END_TEST
 /* A refresh at each moment must not take what is half set for somebody else's change. */
 START_TEST(test_refreshes_beside)
 {
-    set->bed->source->interval = 50000;
+    set->bed->source->interval = 500000;
     refresh();
     for (guint i = 0; i < 20; i++) {
         SET_ALL(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30 + i, 0),

@@ -370,10 +370,10 @@ END_TEST
 /* Once it is open, the time to connect is over. */
 START_TEST(test_open_in_time)
 {
-    options.connect_timeout_ms = 50;
+    options.connect_timeout_ms = 1000;
     open_and_wait();
     peer_hold(peer, PROC_VERSION);
-    call_version(100);
+    call_version(1200);
     WAIT_FOR(told->len == 1);
     ck_assert_uint_eq(ends, 0);
 }
