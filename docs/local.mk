@@ -7,6 +7,8 @@ exampledir = $(sysconfdir)/virtadm
 dist_example_DATA = docs/virtadmd.conf.example docs/virtadmd.sasl.conf.example \
 	docs/virtadm-agent.conf.example
 
+include $(top_srcdir)/docs/examples/local.mk
+
 # Writes the part of docs/mib.md below its marker anew: to be run after each change of the MIB
 # (tests/unit/test-mib.sh fails until it has been).
 .PHONY: update-mib-docs

@@ -118,7 +118,7 @@ make_room(virTypedParameterPtr *params, int nparams, int *maxparams)
     if (nparams < *maxparams)
         return;
     *maxparams += MAX(nparams + 1 - *maxparams, *maxparams / 2);
-    *params = g_renew(virTypedParameter, *params, *maxparams);
+    *params = g_renew(virTypedParameter, *params, (gsize)*maxparams);
     memset(*params + nparams, 0, sizeof(virTypedParameter) * (gsize)(*maxparams - nparams));
 }
 

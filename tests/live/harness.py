@@ -458,7 +458,7 @@ refresh_interval = {refresh}
         self.text = f"""\
 [log]
 outputs = 1:file:{self.log}
-directories = {self.logdir}
+{"" if "directories =" in log else f"directories = {self.logdir}"}
 {log}
 [snmp]
 {"" if "master =" in snmp else f"master = unix:{snmpd.agentx}"}

@@ -311,7 +311,7 @@ class Many(unittest.TestCase):
         busy = self.processor(agent.process)
         time.sleep(5)
         busy = (self.processor(agent.process) - busy) / (time.monotonic() - began)
-        refreshes = re.findall(r"(\d+) calls, (\d+) of them for who clients are, ([\d.]+) ms",
+        refreshes = re.findall(r"(\d+) calls, (\d+) of them for who clients are, in ([\d.]+) ms",
                                agent.log_text())
         first, *others = [(int(calls), int(who), float(ms)) for calls, who, ms in refreshes]
         print(f"\n{self.CLIENTS} clients: the first refresh {first[0]} calls, {first[2]:.1f} ms, later "
