@@ -530,32 +530,43 @@ remote_numbers_are_shown(const VadmRemoteStep *step, const VadmRemoteSnapshot *s
     return TRUE;
 }
 
-/* Without outputs that are known there is nothing to be compared. */
-static gboolean
-remote_outputs_are_shown(const VadmRemoteStep *step, const VadmRemoteSnapshot *snapshot,
-                         VadmRemoteSide side)
+/* What @snapshot has of @step, in a form that can be compared. */
+static char *
+remote_text_shown(const VadmRemoteStep *step, const VadmRemoteSnapshot *snapshot)
 {
-    const char *wanted = *step->wanted ? step->wanted : step->settled;
-    const char *expected = side == VADM_REMOTE_BEFORE ? step->before : wanted;
-    g_autofree char *one = remote_outputs_form(expected);
-    g_autofree char *other = remote_outputs_form(snapshot->outputs);
+    if (step->kind == VADM_REMOTE_STEP_OUTPUTS)
+        return remote_outputs_form(snapshot->outputs);
+    return snapshot->log_level ? vadm_remote_log_compose(snapshot->raw_filters, NULL, 0, NULL)
+                               : NULL;
+}
 
-    return !expected || g_strcmp0(one, other) == 0;
+static gboolean
+remote_text_is_shown(const VadmRemoteStep *step, const VadmRemoteSnapshot *snapshot,
+                     VadmRemoteSide side)
+{
+    gboolean outputs = step->kind == VADM_REMOTE_STEP_OUTPUTS;
+    const char *expected = step->wanted;
+    g_autofree char *form = NULL;
+    g_autofree char *now = remote_text_shown(step, snapshot);
+
+    if (side == VADM_REMOTE_BEFORE)
+        expected = step->before;
+    else if (step->settled)
+        expected = step->settled;
+    else if (outputs && !*expected)
+        expected = NULL;
+    if (!expected) /* there is nothing to be compared with */
+        return TRUE;
+    form = outputs ? remote_outputs_form(expected) : g_strdup(expected);
+    return g_strcmp0(form, now) == 0;
 }
 
 static gboolean
 remote_step_is_shown(const VadmRemoteStep *step, const VadmRemoteSnapshot *snapshot,
                      VadmRemoteSide side)
 {
-    g_autofree char *now = NULL;
-
-    if (step->kind == VADM_REMOTE_STEP_OUTPUTS)
-        return remote_outputs_are_shown(step, snapshot, side);
-    if (step->kind != VADM_REMOTE_STEP_FILTERS)
-        return remote_numbers_are_shown(step, snapshot, side);
-    now = vadm_remote_log_compose(snapshot->raw_filters, NULL, 0, NULL);
-    return snapshot->log_level != 0 &&
-           strcmp(now, side == VADM_REMOTE_BEFORE ? step->before : step->wanted) == 0;
+    return step->n_numbers > 0 ? remote_numbers_are_shown(step, snapshot, side)
+                               : remote_text_is_shown(step, snapshot, side);
 }
 
 gboolean
@@ -575,10 +586,10 @@ vadm_remote_plan_settle(VadmRemotePlan *plan, const VadmRemoteSnapshot *snapshot
     for (guint i = 0; i < plan->steps->len; i++) {
         VadmRemoteStep *step = g_ptr_array_index(plan->steps, i);
 
-        if (step->kind != VADM_REMOTE_STEP_OUTPUTS || *step->wanted)
+        if (step->n_numbers > 0)
             continue;
         g_free(step->settled);
-        step->settled = g_strdup(snapshot->outputs);
+        step->settled = remote_text_shown(step, snapshot);
     }
 }
 

@@ -49,8 +49,9 @@ typedef struct {
     /* of OUTPUTS and FILTERS, as they are sent */
     char *before; /* NULL: not known */
     char *wanted;
-    /* of OUTPUTS: as shown after the commit, when that could be read. "" asks for the daemon's
-     * default, of which nobody knows before what it is. */
+    /* as shown after the commit, when that could be read: "" asks for the daemon's default
+     * outputs, of which nobody knows before what they are, and a daemon may have forms of its own
+     */
     char *settled;
 } VadmRemoteStep;
 
