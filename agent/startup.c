@@ -2,6 +2,7 @@
 #include "agent/startup.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include <config.h>
 #ifdef HAVE_SYSTEMD
@@ -11,6 +12,9 @@
 #define VADM_LOG_CATEGORY "agent.startup"
 #include "agent/log-options.h"
 #include "common/log.h"
+
+/* How long a start that has failed waits for the writers of the log, microseconds. */
+#define ABORT_DRAIN_TIMEOUT G_TIME_SPAN_SECOND
 
 static gboolean
 options_parse(VadmOptions *options, int *argc, char ***argv, GError **error)
@@ -123,6 +127,23 @@ vadm_startup_make_log(const VadmOptions *options, VadmConfig *config, GPtrArray 
     vadm_startup_print_warnings(options->program, warnings);
     vadm_startup_free_log(log, 0);
     return NULL;
+}
+
+void
+vadm_startup_run(const char *program, GMainLoop *loop)
+{
+    VADM_INFO("%s %s is ready", program, PACKAGE_VERSION);
+    vadm_startup_tell_manager("READY=1");
+    g_main_loop_run(loop);
+}
+
+void
+vadm_startup_abort(const char *program, VadmLog *log, const GError *error)
+{
+    vadm_startup_fail(program, VADM_STATUS_FAILED, error);
+    VADM_ERR("%s", error->message);
+    vadm_log_flush(log, ABORT_DRAIN_TIMEOUT);
+    _exit(VADM_STATUS_FAILED);
 }
 
 void

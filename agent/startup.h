@@ -56,6 +56,11 @@ VadmLog *vadm_startup_make_log(const VadmOptions *options, VadmConfig *config, G
  * to say something, and logs @warnings, of what was read when there was no log. */
 gboolean vadm_startup_install_log(VadmLog *log, VadmConfig *config, GPtrArray *warnings,
                                   GError **error);
+/** vadm_startup_run: tells everybody that @program runs, and runs @loop. */
+void vadm_startup_run(const char *program, GMainLoop *loop);
+/** vadm_startup_abort: the start has failed: says why, and ends the process as it is. Threads run
+ * and sockets may be open: the kernel cleans up faster than we could. */
+G_NORETURN void vadm_startup_abort(const char *program, VadmLog *log, const GError *error);
 /** vadm_startup_free_log: writes what is in the queues, at most @drain_us microseconds. */
 void vadm_startup_free_log(VadmLog *log, gint64 drain_us);
 /** vadm_startup_tell_manager: @state: as of sd_notify(3). */

@@ -179,16 +179,9 @@ program_run(Program *program, VadmConfig *config)
      * runs, so that they are unlinked. */
     g_unix_signal_add(SIGTERM, program_terminate, program);
     g_unix_signal_add(SIGINT, program_terminate, program);
-    if (!program_start(program, config, &error)) {
-        vadm_startup_fail(PROGRAM, VADM_STATUS_FAILED, error);
-        VADM_ERR("%s", error->message);
-        vadm_log_flush(program->log, LOG_DRAIN_TIMEOUT);
-        /* Threads run and sockets may be open: the kernel cleans up faster than we could. */
-        _exit(VADM_STATUS_FAILED);
-    }
-    VADM_INFO(PROGRAM " %s is ready", PACKAGE_VERSION);
-    vadm_startup_tell_manager("READY=1");
-    g_main_loop_run(program->loop);
+    if (!program_start(program, config, &error))
+        vadm_startup_abort(PROGRAM, program->log, error);
+    vadm_startup_run(PROGRAM, program->loop);
     program_stop(program);
     g_main_loop_unref(program->loop);
     return VADM_STATUS_OK;

@@ -12,11 +12,13 @@ include $(top_srcdir)/tests/unit/daemon.mk
 include $(top_srcdir)/tests/unit/server.mk
 include $(top_srcdir)/tests/unit/admin.mk
 include $(top_srcdir)/tests/unit/library.mk
+include $(top_srcdir)/tests/unit/library-calls.mk
 include $(top_srcdir)/tests/unit/relay.mk
 include $(top_srcdir)/tests/unit/agent.mk
 include $(top_srcdir)/tests/unit/remote.mk
 include $(top_srcdir)/tests/unit/remote-set.mk
 endif
+include $(top_srcdir)/tests/api/local.mk
 include $(top_srcdir)/tests/unit/mib.mk
 include $(top_srcdir)/tests/live/local.mk
 include $(top_srcdir)/tests/bench/local.mk

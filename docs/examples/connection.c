@@ -36,7 +36,8 @@ wait_for_end(virAdmConnectPtr conn)
 
     while (!ended && virAdmConnectGetLibVersion(conn, &version) == 0)
         usleep(200000);
-    while (!ended && virAdmConnectIsAlive(conn) != 0)
+    /* Our library calls back from a thread of its own, a moment later maybe. */
+    while (!ended && virAdmConnectIsAlive(conn) == 0)
         usleep(20000);
 }
 

@@ -199,8 +199,14 @@ virAdmConnectClose(virAdmConnectPtr conn)
 VADM_VIR_PUBLIC int
 virAdmConnectRef(virAdmConnectPtr conn)
 {
+    g_autoptr(VadmVirObject) held = NULL;
+
     vadm_vir_enter();
-    return vadm_vir_object_hold(conn, VADM_VIR_CONNECT, __func__) ? 0 : -1;
+    held = vadm_vir_object_hold(conn, VADM_VIR_CONNECT, __func__);
+    if (!held)
+        return -1;
+    vadm_vir_object_ref(conn);
+    return 0;
 }
 
 /* ---- what it is ---- */

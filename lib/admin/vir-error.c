@@ -18,10 +18,30 @@ typedef struct {
 static VadmMutex handler_lock = VADM_MUTEX_INIT;
 static ErrorHandler handler;
 
+/* A child must not find the lock taken by a thread that it has not got. */
+static void
+lock_handler(void)
+{
+    vadm_mutex_lock(&handler_lock);
+}
+
+static void
+unlock_handler(void)
+{
+    vadm_mutex_unlock(&handler_lock);
+}
+
+__attribute__((constructor)) static void
+keep_lock_over_forks(void)
+{
+    pthread_atfork(lock_handler, unlock_handler, unlock_handler);
+}
+
 static GPrivate last_error = G_PRIVATE_INIT((GDestroyNotify)virFreeError);
 
 /* This library is loaded into programs that think well of errno. */
-#define KEEP_ERRNO __attribute__((cleanup(restore_errno))) const int kept_errno = errno
+#define KEEP_ERRNO                                                                                 \
+    G_GNUC_UNUSED __attribute__((cleanup(restore_errno))) const int kept_errno = errno
 
 static void
 restore_errno(const int *kept)

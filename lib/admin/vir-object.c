@@ -9,9 +9,10 @@
 #include "common/lock.h"
 
 /* The process has one library, whose objects have no other common place. The table is made with
- * the first object and stays. */
+ * the first object and stays. What is in it has references; what is held only is not in it any
+ * more, else threads that call without a pause would keep a closed connection open for ever. */
 static VadmMutex living_lock = VADM_MUTEX_INIT;
-static GHashTable *living; /* under living_lock, as are the counts of references */
+static GHashTable *living; /* under living_lock, as are all counts */
 
 /* A child must not find the lock taken by a thread that it has not got. */
 static void
@@ -41,6 +42,7 @@ vadm_vir_object_init(VadmVirObject *object, VadmVirKind kind, void (*dispose)(gp
     pthread_once(&once, make_table);
     object->kind = kind;
     object->refs = 1;
+    object->holds = 0;
     object->dispose = dispose;
     VADM_LOCK_SCOPE(&living_lock);
     g_hash_table_add(living, object);
@@ -66,28 +68,34 @@ is_living(gconstpointer object, VadmVirKind kind)
            base->kind == kind;
 }
 
-/* Under living_lock. Returns: whether that was the last one */
-static gboolean
-drop(VadmVirObject *base)
+/* Under living_lock. */
+static void
+drop_reference(VadmVirObject *base)
 {
-    if (--base->refs > 0)
-        return FALSE;
-    g_hash_table_remove(living, base);
-    return TRUE;
+    if (--base->refs == 0)
+        g_hash_table_remove(living, base);
+}
+
+static gboolean
+is_unused(const VadmVirObject *base)
+{
+    return base->refs == 0 && base->holds == 0;
 }
 
 gboolean
 vadm_vir_object_unref(gpointer object)
 {
     VadmVirObject *base = object;
-    gboolean last;
+    gboolean left, unused;
 
     vadm_mutex_lock(&living_lock);
-    last = drop(base);
+    drop_reference(base);
+    left = base->refs > 0;
+    unused = is_unused(base);
     vadm_mutex_unlock(&living_lock);
-    if (last)
+    if (unused)
         base->dispose(object);
-    return !last;
+    return left;
 }
 
 static gboolean
@@ -97,7 +105,7 @@ try_hold(gpointer object, VadmVirKind kind)
 
     if (!is_living(object, kind))
         return FALSE;
-    ((VadmVirObject *)object)->refs++;
+    ((VadmVirObject *)object)->holds++;
     return TRUE;
 }
 
@@ -110,22 +118,25 @@ vadm_vir_object_hold(gpointer object, VadmVirKind kind, const char *function)
     return NULL;
 }
 
+void
+vadm_vir_object_end_hold(VadmVirObject *object)
+{
+    gboolean unused;
+
+    vadm_mutex_lock(&living_lock);
+    object->holds--;
+    unused = is_unused(object);
+    vadm_mutex_unlock(&living_lock);
+    if (unused)
+        object->dispose(object);
+}
+
 int
 vadm_vir_object_release(gpointer object, VadmVirKind kind, const char *function)
 {
-    VadmVirObject *base = object;
-    gboolean known, last = FALSE;
+    g_autoptr(VadmVirObject) held = vadm_vir_object_hold(object, kind, function);
 
-    vadm_mutex_lock(&living_lock);
-    known = is_living(object, kind);
-    if (known)
-        last = drop(base);
-    vadm_mutex_unlock(&living_lock);
-    if (!known) {
-        vadm_vir_raise(VIR_ERR_INVALID_CONN, VIR_FROM_ADMIN, "%s", function);
+    if (!held)
         return -1;
-    }
-    if (last)
-        base->dispose(object);
-    return last ? 0 : 1;
+    return vadm_vir_object_unref(object) ? 1 : 0;
 }

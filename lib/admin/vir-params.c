@@ -38,7 +38,7 @@ find(virTypedParameterPtr params, int nparams, const char *name)
 VADM_VIR_PUBLIC virTypedParameterPtr
 virTypedParamsGet(virTypedParameterPtr params, int nparams, const char *name)
 {
-    vadm_vir_enter();
+    /* no vadm_vir_enter(): as in libvirt the last error stays */
     return find(params, nparams, name);
 }
 
@@ -118,7 +118,7 @@ make_room(virTypedParameterPtr *params, int nparams, int *maxparams)
     if (nparams < *maxparams)
         return;
     *maxparams += MAX(nparams + 1 - *maxparams, *maxparams / 2);
-    *params = g_renew(virTypedParameter, *params, *maxparams);
+    *params = g_renew(virTypedParameter, *params, (gsize)*maxparams);
     memset(*params + nparams, 0, sizeof(virTypedParameter) * (gsize)(*maxparams - nparams));
 }
 

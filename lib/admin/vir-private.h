@@ -73,13 +73,14 @@ typedef enum {
 /* The first member of struct _virAdmConnect, _virAdmServer and _virAdmClient. */
 typedef struct {
     VadmVirKind kind;
-    guint refs;
+    guint refs;  /* the program's, and those of other objects */
+    guint holds; /* of calls that are under way */
     void (*dispose)(gpointer object);
 } VadmVirObject;
 
 /**
  * vadm_vir_object_init: with one reference.
- * @dispose: frees @object, memory included, when the last reference is gone
+ * @dispose: frees @object, memory included, when it has no references and nobody holds it
  */
 void vadm_vir_object_init(VadmVirObject *object, VadmVirKind kind,
                           void (*dispose)(gpointer object));
@@ -93,20 +94,16 @@ gboolean vadm_vir_object_unref(gpointer object);
  * @object: (nullable): what a program has handed in, whatever it is
  * @function: the public function that was given it
  *
- * Returns: (transfer full) (nullable): a reference of @object; NULL, and VIR_ERR_INVALID_CONN
- * "invalid connection pointer in @function" is raised, when it is NULL, was freed, or is of
- * another kind
+ * Keeps @object for the time of a call: other threads may give up its last reference meanwhile.
+ * Returns: (transfer full) (nullable): @object, for vadm_vir_object_end_hold(); NULL, and
+ * VIR_ERR_INVALID_CONN "invalid connection pointer in @function" is raised, when it is NULL, has no
+ * references any more, or is of another kind
  */
 VadmVirObject *vadm_vir_object_hold(gpointer object, VadmVirKind kind, const char *function);
+void vadm_vir_object_end_hold(VadmVirObject *object);
 /** vadm_vir_object_release: gives up a reference of the program's. Returns: 1 when others are left,
  * 0 when not; -1: the error of vadm_vir_object_hold() was raised */
 int vadm_vir_object_release(gpointer object, VadmVirKind kind, const char *function);
-
-static inline void
-vadm_vir_object_end_hold(VadmVirObject *object)
-{
-    vadm_vir_object_unref(object);
-}
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmVirObject, vadm_vir_object_end_hold)
 

@@ -118,18 +118,38 @@ read_state(const Bed *bed, State *state)
     read_pool(bed, state->pool, sizeof state->pool);
 }
 
+typedef struct {
+    const char *name; /* NULL: there is none */
+    int type;
+    unsigned int value;
+} Field;
+
+/* Without a field the parameters are NULL. */
 static int
-set_pool(virAdmServerPtr server, unsigned int minimum, unsigned int maximum, int right_number)
+set_fields(virAdmServerPtr server, const Field fields[2], int negative)
 {
     virTypedParameterPtr params = NULL;
     int n = 0, space = 0, rc;
 
-    if (virTypedParamsAddUInt(&params, &n, &space, VIR_THREADPOOL_WORKERS_MIN, minimum) < 0 ||
-        virTypedParamsAddUInt(&params, &n, &space, VIR_THREADPOOL_WORKERS_MAX, maximum) < 0)
-        give_up("making parameters");
-    rc = virAdmServerSetThreadPoolParameters(server, params, right_number ? n : -1, 0);
+    for (int i = 0; i < 2 && fields[i].name; i++) {
+        if ((fields[i].type == VIR_TYPED_PARAM_UINT
+                 ? virTypedParamsAddUInt(&params, &n, &space, fields[i].name, fields[i].value)
+                 : virTypedParamsAddULLong(&params, &n, &space, fields[i].name, fields[i].value)) <
+            0)
+            give_up("making parameters");
+    }
+    rc = virAdmServerSetThreadPoolParameters(server, params, negative ? -1 : params ? n : 1, 0);
     virTypedParamsFree(params, n);
     return rc;
+}
+
+static int
+set_pool(virAdmServerPtr server, unsigned int minimum, unsigned int maximum)
+{
+    const Field fields[2] = {{VIR_THREADPOOL_WORKERS_MIN, VIR_TYPED_PARAM_UINT, minimum},
+                             {VIR_THREADPOOL_WORKERS_MAX, VIR_TYPED_PARAM_UINT, maximum}};
+
+    return set_fields(server, fields, 0);
 }
 
 /* Where every case begins: none of it is a daemon's default, and none is what a case sets. */
@@ -141,7 +161,7 @@ set_base(const Bed *bed)
     snprintf(outputs, sizeof outputs, "4:file:%s", bed->file);
     if (virAdmConnectSetLoggingFilters(bed->conn[A], "4:base", 0) < 0 ||
         virAdmConnectSetLoggingOutputs(bed->conn[A], outputs, 0) < 0 ||
-        set_pool(bed->server[A], 3, 9, 1) < 0)
+        set_pool(bed->server[A], 3, 9) < 0)
         give_up("setting the state that cases begin with");
     if (bed->daemon == VIRTADMD && virAdmConnectSetLoggingLevel &&
         virAdmConnectSetLoggingLevel(bed->conn[A], 4, 0) < 0)
@@ -160,7 +180,7 @@ is_expected(const Outcome *expected, int rc, const virError *error)
            strstr(error->message, expected->text);
 }
 
-/* @expected_state: what is to be read back now; @why: (nullable): why daemons differ in it. */
+/* @expected_state: what is to be read back now */
 static void
 judge(Bed *bed, const char *name, const Outcome *expected, int rc, const State *expected_state)
 {
@@ -173,7 +193,7 @@ judge(Bed *bed, const char *name, const Outcome *expected, int rc, const State *
         snprintf(told, sizeof told, "refused, %d/%d %s", error ? error->code : 0,
                  error ? error->domain : 0, error ? error->message : "without an error");
     read_state(bed, &state);
-    if (memcmp(state.level, expected_state->level, strlen(state.level) + 1) != 0 ||
+    if (strcmp(state.level, expected_state->level) != 0 ||
         strcmp(state.filters, expected_state->filters) != 0 ||
         strcmp(state.outputs, expected_state->outputs) != 0 ||
         strcmp(state.pool, expected_state->pool) != 0) {
@@ -207,7 +227,7 @@ typedef struct {
 /* libvirt's daemons have no such procedure: ours says so without a look at the level. */
 #define NO_LEVEL                                                                                   \
     {                                                                                              \
-        3, 62, "not supported"                                                                      \
+        3, 62, "not supported"                                                                     \
     }
 static const LevelCase level_cases[] = {
     {"A, valid", A, 2, {NO_LEVEL, {0, 0, ""}}},
@@ -253,6 +273,10 @@ typedef struct {
     const char *result[N_DAEMONS]; /* read back when it was accepted; NULL: as libvirtd */
 } TextCase;
 
+#define ACCEPTED                                                                                   \
+    {                                                                                              \
+        0, 0, ""                                                                                   \
+    }
 #define INVALID(text)                                                                              \
     {                                                                                              \
         8, 0, text                                                                                 \
@@ -261,14 +285,14 @@ typedef struct {
 #define N_FILTERS  "1:util 2:rpc 3:qemu"
 
 static const TextCase filter_cases[] = {
-    {"A, one filter, match not empty", A, ONE_FILTER, {0, 0, ""}, {"1:*util* ", NULL}},
+    {"A, one filter, match not empty", A, ONE_FILTER, ACCEPTED, {"1:*util* ", NULL}},
     {"A, several, separated by spaces",
      A,
      N_FILTERS,
-     {0, 0, ""},
+     ACCEPTED,
      {"1:*util* 2:*rpc* 3:*qemu* ", NULL}},
-    {"A, empty string", A, "", {0, 0, ""}, {"", NULL}},
-    {"A, NULL", A, NULL, {0, 0, ""}, {"", NULL}},
+    {"A, empty string", A, "", ACCEPTED, {"", NULL}},
+    {"A, NULL", A, NULL, ACCEPTED, {"", NULL}},
     {"A, begins with no number", A, "x:util", INVALID("Invalid priority 'x'"), {NULL}},
     {"A, level below 1", A, "0:util", INVALID("Invalid priority '0'"), {NULL}},
     {"A, level above 4", A, "5:util", INVALID("Invalid priority '5'"), {NULL}},
@@ -276,7 +300,7 @@ static const TextCase filter_cases[] = {
     {"A, empty match", A, "1:", INVALID("Invalid match string ''"), {NULL}},
     /* The design has it invalid; for libvirt the comma belongs to the match, and what is behind a
      * second colon is not looked at. */
-    {"A, separated by something else", A, "1:util,2:rpc", {0, 0, ""}, {"1:*util,2* ", NULL}},
+    {"A, separated by something else", A, "1:util,2:rpc", ACCEPTED, {"1:*util,2* ", NULL}},
     {"B, one filter", B, ONE_FILTER, {0}, {NULL}},
     {"B, several", B, N_FILTERS, {0}, {NULL}},
     {"C, one filter", C, ONE_FILTER, {0}, {NULL}},
@@ -290,16 +314,16 @@ static const TextCase filter_cases[] = {
 /* A daemon's default output has the level that it logs with by default, 3; virtadmd's lets all
  * through, since its level is a setting of its own that filters before the outputs do. */
 static const TextCase output_cases[] = {
-    {"A, empty string", A, "", {0, 0, ""}, {"3:stderr", "1:stderr"}},
-    {"A, NULL", A, NULL, {0, 0, ""}, {"3:stderr", "1:stderr"}},
+    {"A, empty string", A, "", ACCEPTED, {"3:stderr", "1:stderr"}},
+    {"A, NULL", A, NULL, ACCEPTED, {"3:stderr", "1:stderr"}},
     {"A, begins with no number", A, "x:stderr", INVALID("Invalid log priority 'x'"), {NULL}},
     {"A, level below 1", A, "0:stderr", INVALID("Invalid log priority '0'"), {NULL}},
     {"A, level above 4", A, "5:stderr", INVALID("Invalid log priority '5'"), {NULL}},
     {"A, no colon", A, "3stderr", INVALID("Malformed format for log output '3stderr'"), {NULL}},
-    {"A, stderr", A, "1:stderr", {0, 0, ""}, {"1:stderr", NULL}},
-    {"A, journald", A, "1:journald", {0, 0, ""}, {"1:journald", NULL}},
-    {"A, syslog", A, "1:syslog:classes", {0, 0, ""}, {"1:syslog:classes", NULL}},
-    {"A, file, valid path", A, "1:file:%s", {0, 0, ""}, {"1:file:%s", NULL}},
+    {"A, stderr", A, "1:stderr", ACCEPTED, {"1:stderr", NULL}},
+    {"A, journald", A, "1:journald", ACCEPTED, {"1:journald", NULL}},
+    {"A, syslog", A, "1:syslog:classes", ACCEPTED, {"1:syslog:classes", NULL}},
+    {"A, file, valid path", A, "1:file:%s", ACCEPTED, {"1:file:%s", NULL}},
     {"A, unknown destination",
      A,
      "1:nowhere",
@@ -316,7 +340,7 @@ static const TextCase output_cases[] = {
      "1:file:/nonexistent/log",
      {38, 0, "failed to open /nonexistent/log: "},
      {NULL}},
-    {"A, several, separated by spaces", A, N_OUTPUTS, {0, 0, ""}, {N_OUTPUTS, NULL}},
+    {"A, several, separated by spaces", A, N_OUTPUTS, ACCEPTED, {N_OUTPUTS, NULL}},
     {"A, several, separated by something else",
      A,
      "3:stderr,1:syslog:classes",
@@ -327,7 +351,6 @@ static const TextCase output_cases[] = {
     {"C, one output", C, ONE_OUTPUT, {0}, {NULL}},
     {"C, several", C, N_OUTPUTS, {0}, {NULL}},
 };
-
 /* Puts FILE where @format has its %s. */
 static const char *
 put_file(const Bed *bed, const char *format, char *text, size_t size)
@@ -368,144 +391,45 @@ run_text(Bed *bed, const char *group, const TextCase *cases, size_t n_cases, Set
 
 /* ---- worker pool ---- */
 
-typedef int (*SetPool)(virAdmServerPtr server);
-
-static int
-set_null(virAdmServerPtr server)
-{
-    return virAdmServerSetThreadPoolParameters(server, NULL, 1, 0);
-}
-
-static int
-set_random_name(virAdmServerPtr server)
-{
-    virTypedParameterPtr params = NULL;
-    int n = 0, space = 0, rc;
-
-    virTypedParamsAddUInt(&params, &n, &space, "random", 5);
-    rc = virAdmServerSetThreadPoolParameters(server, params, n, 0);
-    virTypedParamsFree(params, n);
-    return rc;
-}
-
-static int
-set_one(virAdmServerPtr server, int right_number)
-{
-    virTypedParameterPtr params = NULL;
-    int n = 0, space = 0, rc;
-
-    virTypedParamsAddUInt(&params, &n, &space, VIR_THREADPOOL_WORKERS_MAX, 12);
-    rc = virAdmServerSetThreadPoolParameters(server, params, right_number ? n : -1, 0);
-    virTypedParamsFree(params, n);
-    return rc;
-}
-
-static int
-set_valid(virAdmServerPtr server)
-{
-    return set_one(server, 1);
-}
-
-static int
-set_valid_negative(virAdmServerPtr server)
-{
-    return set_one(server, 0);
-}
-
-static int
-set_wrong_type(virAdmServerPtr server)
-{
-    virTypedParameterPtr params = NULL;
-    int n = 0, space = 0, rc;
-
-    virTypedParamsAddULLong(&params, &n, &space, VIR_THREADPOOL_WORKERS_MAX, 12);
-    rc = virAdmServerSetThreadPoolParameters(server, params, n, 0);
-    virTypedParamsFree(params, n);
-    return rc;
-}
-
-static int
-set_duplicates(virAdmServerPtr server)
-{
-    virTypedParameterPtr params = NULL;
-    int n = 0, space = 0, rc;
-
-    virTypedParamsAddUInt(&params, &n, &space, VIR_THREADPOOL_WORKERS_MAX, 12);
-    virTypedParamsAddUInt(&params, &n, &space, VIR_THREADPOOL_WORKERS_MAX, 12);
-    rc = virAdmServerSetThreadPoolParameters(server, params, n, 0);
-    virTypedParamsFree(params, n);
-    return rc;
-}
-
-static int
-set_max_above_min(virAdmServerPtr server)
-{
-    return set_pool(server, 4, 11, 1);
-}
-
-static int
-set_max_above_min_negative(virAdmServerPtr server)
-{
-    return set_pool(server, 4, 11, 0);
-}
-
-static int
-set_max_below_min(virAdmServerPtr server)
-{
-    return set_pool(server, 11, 4, 1);
-}
+/* clang-format off */
 
 typedef struct {
     const char *name;
     Connection server;
-    SetPool set;
+    Field fields[2];
+    int negative; /* so is the number of parameters */
     Outcome outcome;
     const char *result; /* read back when it was accepted */
 } PoolCase;
 
+#define UINT        VIR_TYPED_PARAM_UINT
+#define ULLONG      VIR_TYPED_PARAM_ULLONG
+#define MIN(value)  {VIR_THREADPOOL_WORKERS_MIN, UINT, value}
+#define MAX(value)  {VIR_THREADPOOL_WORKERS_MAX, UINT, value}
+#define IS_NULL     "params in virAdmServerSetThreadPoolParameters must not be NULL"
+#define IS_NEGATIVE "nparams in virAdmServerSetThreadPoolParameters must be zero or greater"
+
 static const PoolCase pool_cases[] = {
-    {"J, NULL, right number",
-     A,
-     set_null,
-     {8, 62, "params in virAdmServerSetThreadPoolParameters must not be NULL"},
-     NULL},
-    {"J, random name, right number",
-     A,
-     set_random_name,
-     {74, 0, "parameter 'random' not supported"},
-     NULL},
-    {"J, valid, right number", A, set_valid, {0, 0, ""}, "3..12+5"},
-    {"J, valid, negative number",
-     A,
-     set_valid_negative,
-     {8, 62, "nparams in virAdmServerSetThreadPoolParameters must be zero or greater"},
-     NULL},
-    {"J, wrong type, right number",
-     A,
-     set_wrong_type,
-     {8, 0, "for parameter 'maxWorkers', expected "},
-     NULL},
-    {"J, duplicates, right number",
-     A,
-     set_duplicates,
-     {8, 0, "parameter 'maxWorkers' occurs multiple times"},
-     NULL},
-    {"J, maximum not below minimum, right number", A, set_max_above_min, {0, 0, ""}, "4..11+5"},
-    {"J, maximum not below minimum, negative number",
-     A,
-     set_max_above_min_negative,
-     {8, 62, "nparams in virAdmServerSetThreadPoolParameters must be zero or greater"},
-     NULL},
-    {"J, maximum below minimum, right number",
-     A,
-     set_max_below_min,
-     {8, 0, "minWorkers cannot be larger than maxWorkers"},
-     NULL},
-    {"K, valid, right number", B, set_valid, {0}, NULL},
-    {"K, maximum not below minimum, right number", B, set_max_above_min, {0}, NULL},
-    {"L, valid, right number", C, set_valid, {0}, NULL},
-    {"L, maximum not below minimum, right number", C, set_max_above_min, {0}, NULL},
+    {"J, NULL, right number", A, {{0}}, 0, {8, 62, IS_NULL}, NULL},
+    {"J, random name, right number", A, {{"random", UINT, 5}}, 0,
+     {74, 0, "parameter 'random' not supported"}, NULL},
+    {"J, valid, right number", A, {MAX(12)}, 0, ACCEPTED, "3..12+5"},
+    {"J, valid, negative number", A, {MAX(12)}, 1, {8, 62, IS_NEGATIVE}, NULL},
+    {"J, wrong type, right number", A, {{VIR_THREADPOOL_WORKERS_MAX, ULLONG, 12}}, 0,
+     INVALID("for parameter 'maxWorkers', expected "), NULL},
+    {"J, duplicates, right number", A, {MAX(12), MAX(12)}, 0,
+     INVALID("parameter 'maxWorkers' occurs multiple times"), NULL},
+    {"J, maximum not below minimum, right number", A, {MIN(4), MAX(11)}, 0, ACCEPTED, "4..11+5"},
+    {"J, maximum not below minimum, negative number", A, {MIN(4), MAX(11)}, 1,
+     {8, 62, IS_NEGATIVE}, NULL},
+    {"J, maximum below minimum, right number", A, {MIN(11), MAX(4)}, 0,
+     INVALID("minWorkers cannot be larger than maxWorkers"), NULL},
+    {"K, valid, right number", B, {MAX(12)}, 0, {0}, NULL},
+    {"K, maximum not below minimum, right number", B, {MIN(4), MAX(11)}, 0, {0}, NULL},
+    {"L, valid, right number", C, {MAX(12)}, 0, {0}, NULL},
+    {"L, maximum not below minimum, right number", C, {MIN(4), MAX(11)}, 0, {0}, NULL},
 };
+/* clang-format on */
 
 static void
 run_pool(Bed *bed)
@@ -521,7 +445,7 @@ run_pool(Bed *bed)
         set_base(bed);
         read_state(bed, &state);
         virResetLastError();
-        rc = c->set(bed->server[c->server]);
+        rc = set_fields(bed->server[c->server], c->fields, c->negative);
         if (expected->code == 0)
             snprintf(state.pool, sizeof state.pool, "%s", c->result);
         judge(bed, name, expected, rc, &state);
@@ -598,7 +522,7 @@ restore(const Bed *bed, const char *outputs)
 {
     if (virAdmConnectSetLoggingFilters(bed->conn[A], NULL, 0) < 0 ||
         virAdmConnectSetLoggingOutputs(bed->conn[A], outputs, 0) < 0 ||
-        set_pool(bed->server[A], 5, 20, 1) < 0)
+        set_pool(bed->server[A], 5, 20) < 0)
         give_up("restoring");
     virAdmServerFree(bed->server[A]);
     virAdmConnectClose(bed->conn[A]);

@@ -5,8 +5,8 @@ EXTRA_DIST += quickstart run-tests .ci/run .ci/setup.sh \
 	tests/live/traps.py tests/live/virt_admin_compare.py \
 	tests/live/test_agent.py tests/live/test_agent_life.py tests/live/test_agent_start.py \
 	tests/live/test_agent_walk.py tests/live/test_confirm.py tests/live/test_contexts.py \
-	tests/live/test_faults.py tests/live/test_flood.py tests/live/test_life.py \
-	tests/live/test_limits.py tests/live/test_master.py tests/live/test_notify.py \
+	tests/live/test_faults.py tests/live/test_flood.py tests/live/test_library.py \
+	tests/live/test_library_both.py tests/live/test_life.py tests/live/test_limits.py tests/live/test_master.py tests/live/test_notify.py \
 	tests/live/test_notify_master.py tests/live/test_notify_rate.py \
 	tests/live/test_notify_storm.py tests/live/test_outputs.py tests/live/test_phases.py \
 	tests/live/test_refused.py tests/live/test_relay.py \

@@ -90,6 +90,20 @@ def demonstrate(show, daemon, receiver):
     show.snmp("snmpget", READ, maximum, origin, timeout)
 
 
+def demonstrate_agent(show, place, upstream):
+    title("The same for the libvirtd that is as it was, by virtadm-agent in a context of its own")
+    agent = harness.Agent(place, show.snmpd, (upstream.name, upstream.admin),
+                          snmp=f"context = {upstream.name}")
+    community = harness.in_context(upstream.name)
+    agent.wait_for_state("up", community=community)
+    maximum = "." + oid("lvaServerWorkersMax", 2)
+    show.snmp("snmpget", community, "." + oid("lvaDaemonName"), "." + oid("lvaDaemonVersion"),
+              "." + oid("lvaServerClientsCurrent", 2), maximum)
+    show.snmp("snmpset", community, maximum, "u", "25")
+    show.plain("virt-admin", "-c", f"libvirtd:///system?socket={upstream.admin}",
+               "server-threadpool-info", "libvirtd")
+
+
 def stay(place, snmpd, daemon, receiver):
     root = "." + harness.ROOT_OID
     title("It all stays up until Ctrl-C. Try, in another terminal:")
@@ -99,6 +113,7 @@ def stay(place, snmpd, daemon, receiver):
     virsh -c 'test+unix:///default?socket={daemon.socket}' list --all
     virt-admin -c 'libvirtd:///system?socket={daemon.admin}' client-list libvirtd
     snmpset -v2c -c {WRITE} -On 127.0.0.1:{snmpd.port} .{oid("lvaLogLevel")} i 1
+    snmpbulkwalk -v2c -c {harness.in_context("libvirtd")} -On 127.0.0.1:{snmpd.port} {root}    # by virtadm-agent
     snmpset -v2c -c {WRITE} -On 127.0.0.1:{snmpd.port} .{oid("lvaConfigStorage")} i 3
     tail -f {daemon.logdir}/virtadmd.log
     tail -f {receiver.handled_path}    # the traps
@@ -115,7 +130,7 @@ def main():
         title("Starting a private master agent, a private libvirtd, and virtadmd between them")
         receiver = traps.Snmptrapd(place)
         snmpd = harness.Snmpd(place, f"trap2sink udp:127.0.0.1:{receiver.port} "
-                              f"{receiver.COMMUNITIES[0]}\n")
+                              f"{receiver.COMMUNITIES[0]}\n", contexts=["libvirtd"])
         upstream = harness.Libvirtd(place)
         daemon = harness.Virtadmd(place, upstream, snmpd)
         print(f"    snmpd on udp 127.0.0.1:{snmpd.port}, libvirtd on {upstream.socket}")
@@ -128,6 +143,7 @@ def main():
               f"    commands shown, by {harness.BUILD}/mib/lva-names.sed;\n"
               "    the numbers to type are in lva-oids.txt beside it.", flush=True)
         demonstrate(Show(snmpd), daemon, receiver)
+        demonstrate_agent(Show(snmpd), place, upstream)
         if "--once" not in sys.argv[1:]:
             stay(place, snmpd, daemon, receiver)
     print("\ndone; nothing is left running", flush=True)

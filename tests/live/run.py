@@ -31,7 +31,7 @@ class Result(unittest.TextTestResult):
 
 # They take longest, so they begin first.
 LONG = ("test_relay.Relay", "test_master.Master", "test_soak.Soak", "test_phases.Phases",
-        "test_notify_master.OddMaster")
+        "test_notify_master.OddMaster", "test_agent_walk.Walk")
 
 
 def load(names):

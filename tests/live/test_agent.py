@@ -113,6 +113,21 @@ class Values(unittest.TestCase):
                                                      community=in_context("libvirtd")) == 1,
                              "virtadmd's connection")
 
+    def test_refused_context(self):
+        """virtadmd has the default context: the agent serves what is left, and takes the context
+        when it is free."""
+        libvirtd = harness.Libvirtd(self.place)
+        self.snmpd = harness.Snmpd(self.place, contexts=["libvirtd"])
+        virtadmd = harness.Virtadmd(self.place, libvirtd, self.snmpd)
+        agent = harness.Agent(self.place, self.snmpd, ("libvirtd", libvirtd.admin))
+        agent.wait_for_state("up", community=in_context("libvirtd"))
+        self.assertEqual(self.snmpd.get1("lvaDaemonName"), "virtadmd")
+        harness.wait_for(lambda: "refuses to register the MIB in the default context" in
+                         agent.log_text(), agent.log_text)
+        virtadmd.stop()
+        harness.wait_for(lambda: self.snmpd.get1("lvaDaemonName") == "libvirtd", agent.log_text)
+        self.assertEqual(agent.log_text().count("refuses to register"), 1)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -172,6 +172,17 @@ auth_tcp = "none"
         self.settings(virtlockd, ("server-threadpool-set", "virtlockd", "--priority-workers", "2"))
         self.agree(3)
 
+    def test_virtadmd(self):
+        """Its admin socket is served like that of any other daemon."""
+        daemon = harness.Virtadmd(self.place, harness.Libvirtd(self.place))
+        self.start(daemon)
+        self.virsh(daemon.socket, "rw")
+        self.raw(daemon.socket)
+        self.raw(daemon.admin)
+        self.settings(daemon, ("daemon-log-filters", "1:rpc 2:*"),
+                      ("server-threadpool-set", "libvirtd", "--min-workers", "3"))
+        self.agree(3)
+
 
 class Sasl(test_sasl.Case, Walking):
     def test_libvirtd(self):

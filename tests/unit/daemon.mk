@@ -11,11 +11,12 @@ CONFIG_SOURCES = \
 	lib/daemon/config-keys.c lib/daemon/config-listen.c lib/daemon/config-print.c \
 	lib/daemon/config-source.c
 
-tests_unit_test_config_SOURCES = tests/unit/test-config.c $(CONFIG_SOURCES)
+tests_unit_test_config_SOURCES = tests/unit/test-config.c tests/unit/config-fixture.h $(CONFIG_SOURCES)
 tests_unit_test_config_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_config_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 
-tests_unit_test_config_agent_SOURCES = tests/unit/test-config-agent.c $(CONFIG_SOURCES)
+tests_unit_test_config_agent_SOURCES = tests/unit/test-config-agent.c \
+	tests/unit/config-fixture.h $(CONFIG_SOURCES)
 tests_unit_test_config_agent_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_config_agent_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 

@@ -385,6 +385,13 @@ probe_errors(void)
     free(virGetLastError()->message);
     virGetLastError()->message = NULL;
     show_last();
+    /* whoever cleans up before he looks at the error still finds it */
+    fail();
+    virTypedParamsClear(NULL, 0);
+    virTypedParamsFree(NULL, 0);
+    show_last();
+    virTypedParamsGet(NULL, 0, "p");
+    show_last();
     errno = 77;
     fail();
     printf("errno %d\n", errno);

@@ -402,6 +402,8 @@ bed_refresh(Bed *bed)
 {
     gint64 now = g_get_monotonic_time();
 
+    vadm_remote_reader_hold(bed->source);
+    vadm_remote_reader_release(bed->source);
     WAIT_FOR(bed->source->snapshot->reachable && bed->source->snapshot->taken >= now);
 }
 

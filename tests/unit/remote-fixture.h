@@ -79,7 +79,7 @@ void bed_start(Bed *bed, guint interval_ms);
 /** bed_start_ready: and has it read everything once. */
 void bed_start_ready(Bed *bed, guint interval_ms);
 void bed_free(Bed *bed);
-/** bed_refresh: waits until a refresh that has begun from now on is published. */
+/** bed_refresh: a refresh now, and until it is published. */
 void bed_refresh(Bed *bed);
 gboolean bed_is_up(Bed *bed);
 guint bed_count(Bed *bed, VadmEventKind kind);
@@ -95,7 +95,7 @@ guint bed_count_clients(Bed *bed, guint32 server);
 
 #define WAIT_FOR(condition)                                                                        \
     do {                                                                                           \
-        gint64 deadline_ = g_get_monotonic_time() + 20 * G_USEC_PER_SEC;                           \
+        gint64 deadline_ = g_get_monotonic_time() + 120 * G_USEC_PER_SEC;                          \
         while (!(condition)) {                                                                     \
             ck_assert_msg(g_get_monotonic_time() < deadline_, "waited in vain for %s",             \
                           #condition);                                                             \

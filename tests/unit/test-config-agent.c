@@ -1,30 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The configuration of virtadm-agent: what it has in common with that of virtadmd, and what not. */
-#include "unit.h"
+#include "config-fixture.h"
 
-#include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/config.h"
-
-static char *path;
-
-static void
-setup(void)
-{
-    int fd = g_file_open_tmp("virtadm-config-XXXXXX", &path, NULL);
-
-    ck_assert_int_ge(fd, 0);
-    close(fd);
-}
-
-static void
-teardown(void)
-{
-    g_unlink(path);
-    g_free(path);
-}
 
 /* In the place of vadm_admin_uri_to_socket(): "NAME:///system" is /run/NAME. */
 static char *

@@ -1,33 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <config.h> /* HAVE_SASL */
 
-#include "unit.h"
+#include "config-fixture.h"
 
-#include <glib/gstdio.h>
 #include <grp.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/config.h"
-
-static char *path;
-
-static void
-setup(void)
-{
-    int fd = g_file_open_tmp("virtadm-config-XXXXXX", &path, NULL);
-
-    ck_assert_int_ge(fd, 0);
-    close(fd);
-}
-
-static void
-teardown(void)
-{
-    g_unlink(path);
-    g_free(path);
-}
 
 static VadmConfig *
 load(const char *text, GError **error)

@@ -6,7 +6,8 @@
 
 #include "remote-fixture.h"
 
-#define INTERVAL 60 /* ms */
+#define INTERVAL 10000 /* ms: longer than any test; refreshes are made by bed_refresh() */
+#define SHORT    200   /* ms: where time has to pass */
 
 static Bed *bed;
 static FakeServer *libvirtd;
@@ -48,12 +49,12 @@ get_config(void)
 START_TEST(test_daemon_comes_late)
 {
     peer_stop_listening(bed->peer); /* bed_start() listens: what came before is refused */
-    bed_start(bed, INTERVAL);
+    bed_start(bed, SHORT);
     peer_stop_listening(bed->peer);
     WAIT_FOR(bed_count(bed, VADM_EVENT_DAEMON) == 1);
     ck_assert_int_eq(bed_last(bed, VADM_EVENT_DAEMON)->daemon.state, VADM_REACH_UNREACHABLE);
     ck_assert_str_eq(bed_last(bed, VADM_EVENT_DAEMON)->daemon.uri, BED_URI);
-    run_for(5 * INTERVAL);
+    run_for(5 * SHORT);
     ck_assert_uint_eq(bed_count(bed, VADM_EVENT_DAEMON), 1);
     peer_listen(bed->peer);
     WAIT_FOR(bed_count(bed, VADM_EVENT_DAEMON) == 2);
@@ -80,7 +81,7 @@ START_TEST(test_daemon_ends)
 {
     VadmServerRow row;
 
-    bed_start_ready(bed, 10000);
+    bed_start_ready(bed, INTERVAL);
     peer_stop_listening(bed->peer);
     peer_close_all(bed->peer);
     WAIT_FOR(bed_count(bed, VADM_EVENT_DAEMON) == 1); /* at once, not three intervals later */
@@ -127,7 +128,7 @@ START_TEST(test_silence)
 {
     gint64 begun, lost;
 
-    bed_start_ready(bed, INTERVAL);
+    bed_start_ready(bed, SHORT);
     peer_read(bed->peer, FALSE);
     WAIT_FOR(vadm_remote_get_in_flight(bed->source) > 0);
     begun = bed->source->snapshot->taken;
@@ -135,10 +136,10 @@ START_TEST(test_silence)
     WAIT_FOR(bed_count(bed, VADM_EVENT_DAEMON) == 1);
     begun = bed->source->snapshot->taken; /* of the last that was read */
     lost = bed_last(bed, VADM_EVENT_DAEMON)->at;
-    ck_assert_int_gt(lost - begun, 3 * INTERVAL * 1000);
+    ck_assert_int_gt(lost - begun, 3 * SHORT * 1000);
     ck_assert_int_eq(bed_last(bed, VADM_EVENT_DAEMON)->daemon.state, VADM_REACH_UNREACHABLE);
     ck_assert(!bed_is_up(bed));
-    run_for(5 * INTERVAL);
+    run_for(5 * SHORT);
     ck_assert_uint_eq(bed_count(bed, VADM_EVENT_DAEMON), 1);
     ck_assert_uint_eq(peer_n_connections(bed->peer), 1); /* it is waited for */
     peer_read(bed->peer, TRUE);
@@ -151,9 +152,9 @@ END_TEST
 /* Readers judge by themselves: they do not depend on a main loop that has time. */
 START_TEST(test_staleness_without_main_loop)
 {
-    bed_start_ready(bed, INTERVAL);
+    bed_start_ready(bed, SHORT);
     ck_assert(bed_is_up(bed));
-    g_usleep(4 * INTERVAL * 1000);
+    g_usleep(4 * SHORT * 1000);
     ck_assert(!bed_is_up(bed));
     bed_refresh(bed);
     ck_assert(bed_is_up(bed));
@@ -163,10 +164,10 @@ END_TEST
 /* A full daemon accepts no more, and says nothing: it is waited for with one connection. */
 START_TEST(test_full_daemon)
 {
-    bed_start(bed, INTERVAL);
+    bed_start(bed, SHORT);
     peer_accept(bed->peer, FALSE);
     WAIT_FOR(bed_count(bed, VADM_EVENT_DAEMON) == 1);
-    run_for(5 * INTERVAL);
+    run_for(5 * SHORT);
     ck_assert(!bed_is_up(bed));
     peer_accept(bed->peer, TRUE);
     WAIT_FOR(bed_is_up(bed));
@@ -177,7 +178,7 @@ END_TEST
 /* One that answers too slowly for what it tells to be of use. */
 START_TEST(test_slow_daemon)
 {
-    bed_start_ready(bed, 30);
+    bed_start_ready(bed, SHORT);
     peer_hold(bed->peer, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS);
     WAIT_FOR(bed_count(bed, VADM_EVENT_DAEMON) == 1);
     peer_release(bed->peer, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS, FALSE);
@@ -188,7 +189,7 @@ END_TEST
 
 START_TEST(test_refused_servers)
 {
-    bed_start_ready(bed, INTERVAL);
+    bed_start_ready(bed, SHORT);
     peer_refuse(bed->peer, VADM_ADMIN_PROC_CONNECT_LIST_SERVERS, VADM_VIR_ERR_NO_MEMORY, "none");
     WAIT_FOR(bed_count(bed, VADM_EVENT_DAEMON) == 1);
     ck_assert(!bed_is_up(bed));
@@ -404,7 +405,7 @@ START_TEST(test_read_again)
     VadmClientRow client;
 
     fake_add_client(bed->fake, "libvirtd", 5);
-    bed_start_ready(bed, 10000);
+    bed_start_ready(bed, INTERVAL);
     told = 0;
     fake_add_client(bed->fake, "libvirtd", 6);
     FAKE_SET(bed->fake, libvirtd->limits[LIMIT_MAX] = 99);
@@ -430,11 +431,15 @@ END_TEST
 START_TEST(test_read_again_during_a_refresh)
 {
     VadmServerRow row;
+    guint listed;
 
     bed_start_ready(bed, INTERVAL);
+    listed = peer_n_calls(bed->peer, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS);
     told = 0;
     peer_hold(bed->peer, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS);
-    run_for(2 * INTERVAL); /* it has read the limits */
+    vadm_remote_reader_hold(bed->source); /* a refresh, now */
+    vadm_remote_reader_release(bed->source);
+    WAIT_FOR(peer_n_calls(bed->peer, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS) > listed + 1);
     FAKE_SET(bed->fake, libvirtd->limits[LIMIT_MAX] = 99);
     vadm_remote_read_again(bed->source, VADM_ORIGIN_SNMP, 0, on_again, &told);
     WAIT_FOR(told == 1);
@@ -465,7 +470,7 @@ END_TEST
 
 START_TEST(test_read_again_takes_too_long)
 {
-    bed_start_ready(bed, INTERVAL);
+    bed_start_ready(bed, SHORT);
     told = 0;
     peer_hold(bed->peer, VADM_ADMIN_PROC_SERVER_GET_CLIENT_LIMITS);
     vadm_remote_read_again(bed->source, VADM_ORIGIN_SNMP, 50, on_again, &told);
@@ -525,7 +530,7 @@ START_TEST(test_high_percent)
     VadmServerRow row;
 
     FAKE_SET(bed->fake, libvirtd->limits[LIMIT_CURRENT] = 5);
-    bed_start_ready(bed, 10000);
+    bed_start_ready(bed, INTERVAL);
     ck_assert_uint_eq(vadm_remote_get_high_percent(bed->source, 2), 80);
     vadm_remote_set_high_percent(bed->source, 2, 50);
     ck_assert_uint_eq(vadm_remote_get_high_percent(bed->source, 2), 50);
@@ -584,10 +589,10 @@ START_TEST(test_the_end_with_calls_under_way)
 {
     for (guint64 id = 2; id < 20; id++)
         fake_add_client(bed->fake, "libvirtd", id);
-    bed_start_ready(bed, INTERVAL);
+    bed_start_ready(bed, SHORT);
     n_replies = told = 0;
     peer_read(bed->peer, FALSE);
-    run_for(2 * INTERVAL);
+    run_for(2 * SHORT);
     vadm_remote_call(bed->source, VADM_ADMIN_PROC_CONNECT_SET_DAEMON_TIMEOUT, NULL, NULL, 0,
                      on_call, NULL);
     vadm_remote_read_again(bed->source, VADM_ORIGIN_SNMP, 800, on_again, &told);
@@ -666,7 +671,7 @@ make_suite(void)
     TCase *tests = tcase_create("reachability");
 
     tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 180);
     tcase_add_test(tests, test_daemon_comes_late);
     tcase_add_test(tests, test_daemon_comes_soon);
     tcase_add_test(tests, test_daemon_ends);
@@ -682,7 +687,7 @@ make_suite(void)
     suite_add_tcase(suite, tests);
     tests = tcase_create("events");
     tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 180);
     tcase_add_test(tests, test_clients_come_and_go);
     tcase_add_test(tests, test_no_client_events_over_a_reconnect);
     tcase_add_test(tests, test_limits);

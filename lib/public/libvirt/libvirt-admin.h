@@ -8,10 +8,9 @@
  * - Any thread may call them, several at once with one object, too.
  * - A failure is -1 or NULL, and the reason is in virGetLastError() of the calling thread, with
  *   domain VIR_FROM_ADMIN or, from the connection, VIR_FROM_RPC. A call resets the last error.
- * - An object that is NULL, or none of the right kind, is VIR_ERR_INVALID_CONN for a connection and
- *   VIR_ERR_INVALID_ARG for others. A closed connection is VIR_ERR_INTERNAL_ERROR, "client socket
- *   is closed".
- * - Flags are 0; unknown ones are VIR_ERR_INVALID_ARG.
+ * - An object that is NULL, freed, or of another kind is VIR_ERR_INVALID_CONN, "invalid connection
+ *   pointer in FUNCTION". A closed connection is VIR_ERR_INTERNAL_ERROR, "client socket is closed".
+ * - Flags are 0; the daemon refuses others with VIR_ERR_INVALID_ARG.
  * - Those that talk to the daemon wait for its answer, VIRTADM_CALL_TIMEOUT seconds at most
  *   (environment, default 60, 0: for ever). Then they fail with VIR_ERR_OPERATION_TIMEOUT; the
  *   daemon may still do what was asked.
@@ -72,9 +71,9 @@ virAdmConnectPtr virAdmConnectOpen(const char *name, unsigned int flags);
 /**
  * virAdmConnectClose: gives up one reference; the last one closes the connection.
  *
- * Every server and client holds a reference of its connection. The pointer is not to be used
- * afterwards. May be called in a virAdmConnectCloseFunc.
- * Returns: how many references are left; -1 on failure
+ * Every server and client holds a reference of its connection, and so does a close callback until
+ * it was called or taken back. May be called in a virAdmConnectCloseFunc.
+ * Returns: 0 when that was the last one, or @conn is NULL; 1 when there are others; -1 on failure
  */
 int virAdmConnectClose(virAdmConnectPtr conn);
 
@@ -86,7 +85,7 @@ int virAdmConnectRef(virAdmConnectPtr conn);
  * virAdmConnectIsAlive: asks nobody: a daemon that is silent is not noticed before keepalive
  * has noticed it.
  *
- * Returns: 1 when the connection is open, 0 when not, -1 on failure
+ * Returns: 1 when the connection is open, 0 when not, or @conn is NULL; -1 on failure
  */
 int virAdmConnectIsAlive(virAdmConnectPtr conn);
 
@@ -106,7 +105,8 @@ int virAdmConnectGetLibVersion(virAdmConnectPtr conn, unsigned long long *libVer
 /**
  * virAdmConnectCloseFunc: called once when a connection is closed.
  * @conn: the connection; no reference of its own comes with it
- * @reason: virConnectCloseReason
+ * @reason: virConnectCloseReason, of which VIR_CONNECT_CLOSE_REASON_CLIENT never comes: a program
+ *     is not told of what it does itself
  * @opaque: what virAdmConnectRegisterCloseCallback() was given
  *
  * Runs in a thread of the library; no lock is held, so it may call any function of the API.
@@ -119,7 +119,8 @@ typedef void (*virAdmConnectCloseFunc)(virAdmConnectPtr conn, int reason, void *
  * @freecb: (nullable): frees @opaque when @cb was called, was taken back, or cannot be called any
  *     more
  *
- * A connection has one at most: a second is VIR_ERR_OPERATION_INVALID. No event loop is needed.
+ * A connection has one at most: a second is VIR_ERR_OPERATION_INVALID. When the connection has been
+ * closed already it is called soon. No event loop is needed.
  * Returns: 0; -1 on failure: then @freecb is not called
  */
 int virAdmConnectRegisterCloseCallback(virAdmConnectPtr conn, virAdmConnectCloseFunc cb,
@@ -157,7 +158,7 @@ virAdmServerPtr virAdmConnectLookupServer(virAdmConnectPtr conn, const char *nam
 /** virAdmServerGetName: Returns: its name, which lives as long as @srv; NULL on failure */
 const char *virAdmServerGetName(virAdmServerPtr srv);
 
-/** virAdmServerFree: gives up the caller's reference. Returns: 0; -1 on failure */
+/** virAdmServerFree: gives up the caller's reference. Returns: 0, also for NULL; -1 on failure */
 int virAdmServerFree(virAdmServerPtr srv);
 
 /* The worker pool: names of parameters, all unsigned int. These can be set: */
@@ -182,7 +183,7 @@ int virAdmServerGetThreadPoolParameters(virAdmServerPtr srv, virTypedParameterPt
 /**
  * virAdmServerSetThreadPoolParameters:
  * @params: those to be changed
- * @nparams: how many, at least 1
+ * @nparams: how many
  *
  * Sets all of them or none: an unknown or read-only name, another type than unsigned int, a name
  * that comes twice and a minimum above the maximum are errors, and change nothing.
@@ -254,12 +255,12 @@ long long virAdmClientGetTimestamp(virAdmClientPtr client);
 int virAdmClientGetTransport(virAdmClientPtr client);
 
 /** virAdmClientFree: gives up the caller's reference; the client itself stays connected.
- * Returns: 0; -1 on failure */
+ * Returns: 0, also for NULL; -1 on failure */
 int virAdmClientFree(virAdmClientPtr client);
 
 /* Identity of a client: names of parameters. What is not known about it is not there. */
-#define VIR_CLIENT_INFO_READONLY                "readonly" /* boolean */
-#define VIR_CLIENT_INFO_SOCKET_ADDR             "sock_addr" /* string, ADDRESS:PORT; of TCP and TLS */
+#define VIR_CLIENT_INFO_READONLY                "readonly"        /* boolean */
+#define VIR_CLIENT_INFO_SOCKET_ADDR             "sock_addr"       /* string; not of unix */
 #define VIR_CLIENT_INFO_SASL_USER_NAME          "sasl_user_name"  /* string */
 #define VIR_CLIENT_INFO_X509_DISTINGUISHED_NAME "tls_x509_dname"  /* string */
 #define VIR_CLIENT_INFO_UNIX_USER_ID            "unix_user_id"    /* int; these five of unix */

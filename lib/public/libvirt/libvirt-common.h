@@ -109,7 +109,7 @@ typedef virTypedParameter *virTypedParameterPtr;
  * @name: the name
  *
  * Returns: the parameter in @params, NULL when none has that name or @name is NULL. This raises
- * no error, and resets the last one.
+ * no error, and the last one stays.
  */
 virTypedParameterPtr virTypedParamsGet(virTypedParameterPtr params, int nparams, const char *name);
 
@@ -122,8 +122,8 @@ virTypedParameterPtr virTypedParamsGet(virTypedParameterPtr params, int nparams,
  * @value: where to put the value; NULL when only its presence is of interest. A string belongs to
  *     the list and lives as long as it. Unchanged unless 1 is returned.
  *
- * Returns: 1 when it is there, 0 when not; -1 with VIR_ERR_INVALID_ARG when it is there with
- * another type, or @name is NULL.
+ * Returns: 1 when it is there, 0 when not, or @name is NULL; -1 with VIR_ERR_INVALID_ARG when it is
+ * there with another type.
  */
 int virTypedParamsGetInt(virTypedParameterPtr params, int nparams, const char *name, int *value);
 int virTypedParamsGetUInt(virTypedParameterPtr params, int nparams, const char *name,
@@ -146,11 +146,12 @@ int virTypedParamsGetString(virTypedParameterPtr params, int nparams, const char
  * @nparams: how many it has; counted up
  * @maxparams: for how many there is memory; to begin with 0. Counted up when the list grows
  * @name: up to VIR_TYPED_PARAM_FIELD_LENGTH - 1 octets; copied
- * @value: a string is copied, and NULL as a string adds nothing. A boolean is 0 or else true
+ * @value: a string is copied, and NULL as a string becomes "". A boolean is 0 or else true
  *
  * A name may be added several times; what that means is up to the function that gets the list.
- * Returns: 0, or -1 with VIR_ERR_INVALID_ARG and the list as it was. The caller frees the list
- * with virTypedParamsFree().
+ * Returns: 0; -1 with the list as it was: VIR_ERR_INTERNAL_ERROR for a name that is too long,
+ * VIR_ERR_INVALID_ARG for a pointer that is NULL. The caller frees the list with
+ * virTypedParamsFree().
  */
 int virTypedParamsAddInt(virTypedParameterPtr *params, int *nparams, int *maxparams,
                          const char *name, int value);
@@ -180,10 +181,11 @@ int virTypedParamsAddStringList(virTypedParameterPtr *params, int *nparams, int 
 /**
  * virTypedParamsAddFromString: appends a parameter whose value is given as text.
  * @type: virTypedParameterType; what @value has to be
- * @value: a decimal number for a number, "0" or "1" for a boolean
+ * @value: a decimal number for a number; "0", "1", "false" or "true" for a boolean
  *
  * The rest, and what is returned: as with virTypedParamsAddInt(). Text that is not of @type, and
- * a number out of its range, is VIR_ERR_INVALID_ARG.
+ * a number out of its range, is VIR_ERR_INVALID_ARG; a @type that does not exist is
+ * VIR_ERR_INTERNAL_ERROR. A negative number as an unsigned one wraps, as with strtoul().
  */
 int virTypedParamsAddFromString(virTypedParameterPtr *params, int *nparams, int *maxparams,
                                 const char *name, int type, const char *value);
@@ -193,7 +195,7 @@ int virTypedParamsAddFromString(virTypedParameterPtr *params, int *nparams, int 
  * @params: NULL: nothing is done
  * @nparams: how many it has
  *
- * Raises no error, and resets the last one.
+ * Raises no error, and the last one stays, so that a program can clean up before it looks at it.
  */
 void virTypedParamsClear(virTypedParameterPtr params, int nparams);
 
