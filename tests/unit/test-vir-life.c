@@ -260,6 +260,15 @@ register_callback(void)
     ck_assert_int_eq(virAdmConnectRegisterCloseCallback(conn, on_close, &told, on_free), 0);
 }
 
+static void
+register_closing_callback(void)
+{
+    memset(&told, 0, sizeof told);
+    told.closes = TRUE;
+    vadm_mutex_init(&told.lock);
+    ck_assert_int_eq(virAdmConnectRegisterCloseCallback(conn, on_close, &told, on_free), 0);
+}
+
 START_TEST(test_eof)
 {
     unsigned long long version;
@@ -323,8 +332,7 @@ END_TEST
 START_TEST(test_close_in_the_callback)
 {
     vir_open();
-    register_callback();
-    told.closes = TRUE;
+    register_closing_callback();
     peer_close_all(peer);
     VIR_WAIT_FOR(told_frees() == 1);
     ck_assert_int_eq(told.close_result, 1); /* that of the callback itself */
@@ -379,6 +387,27 @@ START_TEST(test_registered_too_late)
     ck_assert_int_eq(virAdmConnectUnregisterCloseCallback(conn, on_close), 0);
     ck_assert_uint_eq(told_calls(), 0);
     virAdmConnectClose(conn);
+}
+END_TEST
+
+/* Each registration has the I/O thread look whether somebody is to be told; the first look ends the
+ * connection. Mostly both find it asleep. */
+START_TEST(test_registered_too_late_twice)
+{
+    for (int i = 0; i < 20; i++) {
+        vir_open();
+        peer_close_all(peer);
+        VIR_WAIT_FOR(virAdmConnectIsAlive(conn) == 0);
+        virAdmConnectRegisterCloseCallback(conn, on_other_close, NULL, NULL);
+        if (virAdmConnectUnregisterCloseCallback(conn, on_other_close) < 0) {
+            virAdmConnectClose(conn);
+            continue;
+        }
+        register_closing_callback();
+        VIR_WAIT_FOR(told_frees() == 1);
+        VIR_WAIT_FOR(virAdmConnectIsAlive(conn) == -1);
+        ck_assert_uint_eq(told_calls(), 1);
+    }
 }
 END_TEST
 
@@ -527,6 +556,7 @@ vir_life_suite(void)
     tcase_add_test(tc, test_unregister);
     tcase_add_test(tc, test_closed_by_the_program);
     tcase_add_test(tc, test_registered_too_late);
+    tcase_add_test(tc, test_registered_too_late_twice);
     tcase_add_test(tc, test_full_daemon);
     tcase_add_test(tc, test_call_timeout);
     tcase_add_test(tc, test_close_of_a_silent_daemon);
