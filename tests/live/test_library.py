@@ -92,7 +92,7 @@ class Library(unittest.TestCase):
                          "virsh to be connected")
                 outputs = f"3:file:{log}"
                 for program, *args in (
-                        ("connection", uri), ("servers", uri), ("servers", "--now", uri),
+                        ("connection", uri), ("servers", uri),
                         ("servers", uri, "libvirtd", "6", "21"),
                         ("servers", uri, "libvirtd", "5", "20"),
                         ("clients", uri, "admin"), ("clients", uri, "libvirtd"),

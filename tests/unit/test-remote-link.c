@@ -431,11 +431,15 @@ END_TEST
 START_TEST(test_read_again_during_a_refresh)
 {
     VadmServerRow row;
+    guint listed;
 
-    bed_start_ready(bed, SHORT);
+    bed_start_ready(bed, INTERVAL);
+    listed = peer_n_calls(bed->peer, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS);
     told = 0;
     peer_hold(bed->peer, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS);
-    run_for(2 * SHORT); /* it has read the limits */
+    vadm_remote_reader_hold(bed->source); /* a refresh, now */
+    vadm_remote_reader_release(bed->source);
+    WAIT_FOR(peer_n_calls(bed->peer, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS) > listed + 1);
     FAKE_SET(bed->fake, libvirtd->limits[LIMIT_MAX] = 99);
     vadm_remote_read_again(bed->source, VADM_ORIGIN_SNMP, 0, on_again, &told);
     WAIT_FOR(told == 1);
