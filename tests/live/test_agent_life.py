@@ -316,10 +316,12 @@ class Many(unittest.TestCase):
         for _ in range(self.CLIENTS):
             client = place.enter_context(Raw(libvirtd.socket, Raw.REMOTE))
             self.assertEqual(client.call(1, harness.open_payload())[5], 0)
-        time.sleep(2)  # younger ones are asked for twice
+        time.sleep(3)  # younger ones are asked for twice
         agent = harness.Agent(place, snmpd, ("libvirtd", libvirtd.admin), log="level = 1")
         agent.wait_for_state("up")
-        self.assertEqual(len(snmpd.walk(oid("lvaClientUnixProcessId", 2))), self.CLIENTS)
+        # a busy machine may take several refreshes for it
+        harness.wait_for(lambda: len(snmpd.walk(oid("lvaClientUnixProcessId", 2))) == self.CLIENTS,
+                         "who all of them are")
         began = time.monotonic()
         walk = snmpd.walk()
         whole = time.monotonic() - began
@@ -335,8 +337,8 @@ class Many(unittest.TestCase):
               f"{max(ms for *_, ms in others):.1f} ms; a walk of {len(walk)} instances "
               f"{whole:.2f} s; the agent takes {busy * 100:.1f} % of a processor with an interval "
               "of 1 s", end="")
-        self.assertEqual(first[1], self.CLIENTS + 1)
-        # who a client is, is asked once
+        # who a client is, is asked once; who the agent itself is, twice
+        self.assertIn(sum(int(who) for _, who, _ in refreshes) - self.CLIENTS, (1, 2))
         self.assertLess(others[-1][0], 20)
 
     @staticmethod
