@@ -337,8 +337,8 @@ class Many(unittest.TestCase):
               f"{max(ms for *_, ms in others):.1f} ms; a walk of {len(walk)} instances "
               f"{whole:.2f} s; the agent takes {busy * 100:.1f} % of a processor with an interval "
               "of 1 s", end="")
-        # who a client is, is asked once; who the agent itself is, twice
-        self.assertIn(sum(int(who) for _, who, _ in refreshes) - self.CLIENTS, (1, 2))
+        # who a client is, is asked once; who the agent itself is, until it is not young any more
+        self.assertLess(sum(int(who) for _, who, _ in refreshes), self.CLIENTS + 6)
         self.assertLess(others[-1][0], 20)
 
     @staticmethod
