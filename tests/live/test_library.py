@@ -216,7 +216,10 @@ class Ends(unittest.TestCase):
         wait_for(lambda: "Timed out during operation: no reply to procedure 3 within 1000 ms\n"
                  in process.output(), lambda: process.output())
         self.libvirtd.process.kill(signal.SIGCONT)
-        self.assertTrue(process.alive())
+        # the connection stays, for the program to close it
+        self.assertEqual(process.wait(), 0)
+        self.assertNotIn("closed by", process.output())
+        self.assertEqual(process.output().splitlines()[-1], "references left: 0")
 
     def test_stopped_before(self):
         self.libvirtd.process.kill(signal.SIGSTOP)
