@@ -200,7 +200,7 @@ remote_run_lose(RemoteRun *run, const GError *why)
                     "the daemon could be read again",
                     run->backwards ? "taking back " : "", thing, why->message);
     vadm_remote_inquire(run->source, run->plan);
-    vadm_remote_drop(run->source, "a change was not answered");
+    vadm_remote_drop(run->source, VADM_ORIGIN_SNMP, "a change was not answered");
     remote_run_end(run);
 }
 

@@ -318,16 +318,18 @@ vadm_remote_publish(VadmRemoteSource *source, VadmRemoteSnapshot *snapshot, Vadm
 {
     VadmRemoteMemory *memory = source->memory;
     g_autoptr(GPtrArray) differences = g_ptr_array_new_with_free_func(vadm_remote_difference_free);
+    gboolean settling = origin == VADM_ORIGIN_SNMP; /* told by vadm_remote_tell_change() */
     gboolean changed;
 
-    /* What is another after a reconnect was so when the daemon started, as far as we know. */
-    if (memory->anew && origin == VADM_ORIGIN_ADMIN_RPC)
-        origin = VADM_ORIGIN_STARTUP;
+    /* What is another after a reconnect was so when the daemon started, or was changed while we
+     * had no answer. */
+    if (memory->anew && !settling)
+        origin = memory->origin;
     changed = vadm_remote_config_changed(memory, snapshot);
     vadm_remote_inherit_config(snapshot, source->snapshot);
-    if (changed && !(memory->counted && origin == VADM_ORIGIN_SNMP))
+    if (changed && !(memory->counted && settling))
         vadm_remote_count_change(snapshot, origin);
-    if (origin == VADM_ORIGIN_SNMP)
+    if (settling)
         vadm_remote_forget_percents(memory);
     for (guint i = 0; i < snapshot->servers->len; i++) {
         g_ptr_array_add(differences, g_new0(VadmRemoteDifference, 1));
@@ -335,12 +337,13 @@ vadm_remote_publish(VadmRemoteSource *source, VadmRemoteSnapshot *snapshot, Vadm
     }
     snapshot->reachable = TRUE;
     memory->anew = FALSE;
+    memory->origin = VADM_ORIGIN_STARTUP;
     vadm_remote_swap(source, vadm_remote_snapshot_ref(snapshot));
     if (vadm_remote_is_fresh(source, snapshot, g_get_monotonic_time()))
         vadm_remote_tell_state(source, VADM_REACH_UP);
     for (guint i = 0; i < snapshot->servers->len; i++)
         vadm_remote_tell_server(source, snapshot->servers->pdata[i], differences->pdata[i]);
-    if (changed && origin != VADM_ORIGIN_SNMP)
+    if (changed && !settling)
         vadm_remote_tell(source, VADM_EVENT_CONFIG, NULL, NULL);
     vadm_remote_snapshot_unref(snapshot);
 }
@@ -372,6 +375,12 @@ vadm_remote_tell_change(VadmRemoteSource *source)
 {
     vadm_remote_forget_percents(source->memory);
     vadm_remote_tell(source, VADM_EVENT_CONFIG, NULL, NULL);
+}
+
+void
+vadm_remote_forget_change(VadmRemoteSource *source)
+{
+    vadm_remote_forget_percents(source->memory);
 }
 
 void

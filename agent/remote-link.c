@@ -3,7 +3,7 @@
  * The one connection to the daemon: opened, given up when the daemon is silent for long, and opened
  * again. Whoever calls is told the outcome in each case, the end of the connection included.
  */
-#include "agent/remote-private.h"
+#include "agent/remote-memory.h"
 #include "agent/socket-owner.h"
 
 #define VADM_LOG_CATEGORY "agent.remote"
@@ -168,6 +168,8 @@ vadm_remote_on_ended(VadmSession *session, VadmSessionEnd end, const GError *err
     /* Who did not answer still has our connection in its queue: ask for the next one later. */
     if (end == VADM_SESSION_END_TIMEOUT)
         link->silence_ms = MIN(link->silence_ms * 2, VADM_REMOTE_SILENCE_MAX_MS);
+    else
+        link->source->memory->origin = VADM_ORIGIN_STARTUP;
     vadm_remote_log_down(link, why);
     vadm_remote_close(link);
     vadm_remote_lost(link->source);
@@ -210,13 +212,15 @@ vadm_remote_connect_later(struct _VadmRemoteLink *link, guint delay_ms)
 }
 
 void
-vadm_remote_drop(VadmRemoteSource *source, const char *why)
+vadm_remote_drop(VadmRemoteSource *source, VadmOrigin origin, const char *why)
 {
     struct _VadmRemoteLink *link = source->link;
 
     if (!link->session)
         return;
     VADM_WARN("%s: dropping the connection: %s", source->name, why);
+    if (vadm_session_is_open(link->session))
+        source->memory->origin = origin;
     vadm_remote_close(link);
     vadm_remote_connect_later(link, 0);
 }

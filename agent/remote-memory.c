@@ -64,6 +64,7 @@ vadm_remote_memory_new(const VadmRemoteConfig *config)
     memory->servers = g_ptr_array_new_with_free_func(vadm_remote_known_free);
     memory->next_index = VADM_REMOTE_OTHER_INDEX;
     memory->anew = TRUE;
+    memory->origin = VADM_ORIGIN_STARTUP;
     return memory;
 }
 

@@ -48,6 +48,7 @@ typedef struct _VadmRemoteMemory {
     char *filters, *outputs; /* as seen last; NULL: never */
     VadmReachability told;   /* 0: nothing yet */
     gboolean anew;           /* no full snapshot was published over this connection yet */
+    VadmOrigin origin;       /* of what differs in that one */
     gboolean counted;        /* so it has of some server, as a change that is not settled */
     guint complaints;
 } VadmRemoteMemory;

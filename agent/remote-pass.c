@@ -49,7 +49,7 @@ vadm_remote_question_done(VadmSession *session, const VadmMessage *reply, const 
         vadm_remote_question_refused(question, reply);
     g_free(question);
     if (timed_out)
-        vadm_remote_drop(pass->source, error->message);
+        vadm_remote_drop(pass->source, VADM_ORIGIN_ADMIN_RPC, error->message);
     vadm_remote_pass_feed(pass);
     vadm_remote_pass_unref(pass);
 }

@@ -128,8 +128,10 @@ void vadm_remote_is_read(VadmRemoteSource *source);
 void vadm_remote_call(VadmRemoteSource *source, gint32 procedure, xdrproc_t encode,
                       gconstpointer args, guint timeout_ms, VadmReplyFn done, gpointer user);
 /** vadm_remote_drop: the state of the daemon is unknown: drops the connection, connects anew and
- * reads everything again. @why: for the log. */
-void vadm_remote_drop(VadmRemoteSource *source, const char *why);
+ * reads everything again.
+ * @origin: of what is found to be another then: the daemon was not started anew, as far as we know
+ * @why: for the log */
+void vadm_remote_drop(VadmRemoteSource *source, VadmOrigin origin, const char *why);
 
 /* remote-refresh.c */
 struct _VadmRemoteReader *vadm_remote_reader_new(VadmRemoteSource *source);
@@ -148,9 +150,9 @@ void vadm_remote_reader_release(VadmRemoteSource *source);
  * @origin: of a change of the configuration that is found
  * @done: called once, from the main loop; @fresh: FALSE: it could not be read
  *
- * Reads servers, their pools and limits, filters and outputs again (not the clients, unless a refresh
- * is long due), and publishes a snapshot with them. A refresh that is under way begins anew after
- * it.
+ * Reads servers, their pools and limits, filters and outputs again (not the clients, unless a
+ * refresh is long due), and publishes a snapshot with them. A refresh that is under way begins anew
+ * after it.
  */
 void vadm_remote_read_again(VadmRemoteSource *source, VadmOrigin origin, guint timeout_ms,
                             void (*done)(gboolean fresh, gpointer user), gpointer user);
@@ -172,6 +174,9 @@ void vadm_remote_lost(VadmRemoteSource *source);
  * seen (they come and go one by one), another number is no change by others. */
 void vadm_remote_expect_priority(VadmRemoteSource *source, guint32 server, guint32 wanted);
 void vadm_remote_tell_change(VadmRemoteSource *source);
+/** vadm_remote_forget_change: what was counted was undone, which is not told (docs/mib.md,
+ * lvaConfigChanged). */
+void vadm_remote_forget_change(VadmRemoteSource *source);
 /** vadm_remote_get_high_percent, _set_: lvaServerClientsHighPercent, the agent's own. Setting it
  * takes part in the alarm at once. */
 guint32 vadm_remote_get_high_percent(VadmRemoteSource *source, guint32 server);

@@ -31,6 +31,7 @@ typedef struct {
     gpointer user;
     gint64 deadline;
     VadmFault fault;
+    guint32 generation; /* of commit: lvaConfigGeneration before it */
 
     /* of prepare */
     VadmChange *changes;
@@ -218,6 +219,8 @@ remote_commit_on_applied(const GError *error, guint tag, gpointer user)
     if (error) {
         VADM_WARN("%s: a change failed: %s", job->source->name, error->message);
         job->fault = (VadmFault){tag, g_error_copy(error)};
+        if (job->source->snapshot->generation != job->generation) /* a part of it stays */
+            vadm_remote_tell_change(job->source);
     }
     remote_job_return(job);
 }
@@ -249,6 +252,7 @@ remote_commit_job(gpointer data)
                         "somebody has changed it since this was checked; in force is %s", report);
         return;
     }
+    job->generation = snapshot->generation;
     vadm_remote_plan_apply(source, plan, job->deadline, remote_commit_on_applied, job);
 }
 
@@ -273,6 +277,7 @@ remote_undo_fail(RemoteJob *job, VadmErrorCode code, const char *why)
     g_autofree char *changes = vadm_remote_plan_describe(job->txn->plan);
 
     VADM_ERR("%s: a change cannot be undone (%s): %s", job->source->name, changes, why);
+    vadm_remote_tell_change(job->source);
     remote_job_fail(job, code, "%s", why);
 }
 
@@ -289,10 +294,9 @@ remote_undo_on_reverted(const GError *error, guint tag, gpointer user)
     }
     job->txn->committed = FALSE;
     changes = vadm_remote_plan_describe(job->txn->plan);
-    if (*changes) { /* lvaConfigGeneration has counted both ways */
+    if (*changes)
         VADM_WARN("%s: undone: %s", job->source->name, changes);
-        vadm_remote_tell_change(job->source);
-    }
+    vadm_remote_forget_change(job->source);
     remote_job_return(job);
 }
 

@@ -157,6 +157,9 @@ START_TEST(test_take_back)
     } else {
         assert_has(outcome.error->message, "cannot be taken back: ");
         assert_tells_truth(strstr(outcome.error->message, "not everything is as before: "));
+        ck_assert_uint_eq(bed_count(set->bed, VADM_EVENT_CONFIG), 1);
+        ck_assert_int_eq(bed_last(set->bed, VADM_EVENT_CONFIG)->config.last_origin,
+                         VADM_ORIGIN_SNMP);
     }
     assert_usable();
 }

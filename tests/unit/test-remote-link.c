@@ -212,12 +212,31 @@ START_TEST(test_drop)
 
     bed_start_ready(bed, INTERVAL);
     versions = peer_n_calls(bed->peer, VADM_ADMIN_PROC_CONNECT_GET_LIB_VERSION);
-    vadm_remote_drop(bed->source, "the test says so");
+    vadm_remote_drop(bed->source, VADM_ORIGIN_ADMIN_RPC, "the test says so");
     ck_assert(bed_is_up(bed)); /* nothing says that it cannot be reached */
     WAIT_FOR(peer_n_calls(bed->peer, VADM_ADMIN_PROC_CONNECT_GET_LIB_VERSION) > versions);
     bed_refresh(bed);
     ck_assert_uint_eq(bed->events->len, 0);
     ck_assert_uint_eq(peer_n_open(bed->peer), 1);
+}
+END_TEST
+
+/* What was done over the connection that we dropped is no start of the daemon. */
+START_TEST(test_changes_over_a_drop)
+{
+    bed_start_ready(bed, INTERVAL);
+    FAKE_SET(bed->fake, libvirtd->limits[LIMIT_MAX]++);
+    vadm_remote_drop(bed->source, VADM_ORIGIN_SNMP, "the test says so");
+    WAIT_FOR(bed_count(bed, VADM_EVENT_CONFIG) == 1);
+    ck_assert_int_eq(bed_last(bed, VADM_EVENT_CONFIG)->config.last_origin, VADM_ORIGIN_SNMP);
+    ck_assert_uint_eq(bed_last(bed, VADM_EVENT_CONFIG)->config.generation, 2);
+    vadm_remote_drop(bed->source, VADM_ORIGIN_SNMP, "the test says so");
+    peer_stop_listening(bed->peer);
+    WAIT_FOR(bed_count(bed, VADM_EVENT_DAEMON) == 1);
+    FAKE_SET(bed->fake, libvirtd->limits[LIMIT_MAX]++);
+    peer_listen(bed->peer);
+    WAIT_FOR(bed_count(bed, VADM_EVENT_CONFIG) == 2); /* somebody has started it */
+    ck_assert_int_eq(bed_last(bed, VADM_EVENT_CONFIG)->config.last_origin, VADM_ORIGIN_STARTUP);
 }
 END_TEST
 
@@ -598,7 +617,7 @@ START_TEST(test_calls_are_told)
     peer_ignore(bed->peer, VADM_ADMIN_PROC_CONNECT_SET_DAEMON_TIMEOUT);
     vadm_remote_call(bed->source, VADM_ADMIN_PROC_CONNECT_SET_DAEMON_TIMEOUT, NULL, NULL, 0,
                      on_call, NULL);
-    vadm_remote_drop(bed->source, "the test says so");
+    vadm_remote_drop(bed->source, VADM_ORIGIN_ADMIN_RPC, "the test says so");
     ck_assert_uint_eq(n_replies, 0);
     WAIT_FOR(n_replies == 1);
     bed_refresh(bed);
@@ -714,6 +733,7 @@ make_suite(void)
     tcase_add_test(tests, test_refused_servers);
     tcase_add_test(tests, test_garbage);
     tcase_add_test(tests, test_drop);
+    tcase_add_test(tests, test_changes_over_a_drop);
     suite_add_tcase(suite, tests);
     tests = tcase_create("events");
     tcase_add_checked_fixture(tests, setup, teardown);

@@ -458,6 +458,7 @@ START_TEST(test_undo)
     ck_assert_uint_eq(set_bed_calls(set), 8);
     set_abort(set, txn);
     ck_assert(set_bed_has_logged("undone: "));
+    ck_assert_uint_eq(bed_count(set->bed, VADM_EVENT_CONFIG), 0);
 }
 END_TEST
 
@@ -477,6 +478,7 @@ START_TEST(test_undo_of_what_others_changed)
     after = set_bed_state(set);
     ck_assert_msg(g_str_has_prefix(after, "libvirtd 5 31 5"), "%s", after);
     ck_assert(set_bed_has_logged("cannot be undone"));
+    ck_assert_uint_eq(bed_count(set->bed, VADM_EVENT_CONFIG), 2); /* theirs, and what is left */
 }
 END_TEST
 
