@@ -9,10 +9,14 @@ packages_build="autoconf automake libtool make gcc libc6-dev pkg-config perl rpc
     check"
 packages_run="snmp snmpd snmptrapd libvirt-daemon libvirt-clients python3 util-linux"
 packages_unit="smitools strace libvirt-dev sasl2-bin libsasl2-modules libsasl2-modules-db"
-# Debian 13 has libvirtd's storage driver in a package of its own.
+# Debian 13 has libvirtd's storage driver and virtlockd in packages of their own (virtlogd comes with
+# libvirt-daemon).
 case "$(. /etc/os-release 2>/dev/null; echo "${VERSION_ID:-}")" in
 12 | 12.*) ;;
-*) packages_run="$packages_run libvirt-daemon-driver-storage" ;;
+*)
+    packages_run="$packages_run libvirt-daemon-driver-storage"
+    packages_unit="$packages_unit libvirt-daemon-lock"
+    ;;
 esac
 packages_test="clang libclang-rt-dev clang-format xz-utils"
 

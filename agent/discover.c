@@ -20,9 +20,11 @@
 /* For everything that is asked of one daemon, milliseconds: one that is full or stopped accepts
  * the connection and is silent. */
 #define ANSWER_MS 2000u
+/* For taking leave: a daemon logs an error about who goes without. */
+#define LEAVE_MS 500u
 
 typedef struct {
-    guint waiting; /* sockets that have not answered yet */
+    guint waiting; /* sockets that have not answered yet, or of which we take leave */
     GMainLoop *loop;
 } Discovery;
 
@@ -55,6 +57,15 @@ candidate_free(gpointer data)
 
 /* ---- asking ---- */
 
+static void
+candidate_left(gpointer user)
+{
+    Candidate *candidate = user;
+
+    if (--candidate->discovery->waiting == 0)
+        g_main_loop_quit(candidate->discovery->loop);
+}
+
 /* @problem: (nullable): what keeps it from answering */
 static void
 candidate_done(Candidate *candidate, const char *problem)
@@ -62,10 +73,13 @@ candidate_done(Candidate *candidate, const char *problem)
     if (candidate->done)
         return;
     candidate->done = TRUE;
-    if (problem)
+    if (problem) {
         candidate->problem = vadm_socket_owner_explain(candidate->path, problem);
-    if (--candidate->discovery->waiting == 0)
-        g_main_loop_quit(candidate->discovery->loop);
+        candidate_left(candidate);
+        return;
+    }
+    vadm_session_close_gracefully(g_steal_pointer(&candidate->session), LEAVE_MS, candidate_left,
+                                  candidate);
 }
 
 /* Returns: whether @ret holds an answer; the caller frees what is in it in either case. */

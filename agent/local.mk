@@ -47,6 +47,7 @@ libvadm_remote_la_SOURCES = \
 	agent/remote-plan.c \
 	agent/remote-private.h \
 	agent/remote-refresh.c \
+	agent/remote-report.c \
 	agent/remote-set.c agent/remote-set.h \
 	agent/remote-snapshot.c \
 	agent/socket-owner.c agent/socket-owner.h \

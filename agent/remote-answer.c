@@ -278,14 +278,35 @@ vadm_remote_compare_clients(gconstpointer a, gconstpointer b)
     return (i > j) - (i < j);
 }
 
+/* Index -> where to look on from it, for those that are not free. Many clients that want the same
+ * index shall not pass by all others each: a daemon that tells such ids would keep us busy. */
+static GHashTable *
+vadm_remote_indexes_new(void)
+{
+    GHashTable *taken = g_hash_table_new(NULL, NULL);
+
+    g_hash_table_insert(taken, GUINT_TO_POINTER(0), GUINT_TO_POINTER(1));
+    return taken;
+}
+
+static void
+vadm_remote_set_next(GHashTable *taken, guint32 index, guint32 next)
+{
+    g_hash_table_insert(taken, GUINT_TO_POINTER(index), GUINT_TO_POINTER(next));
+}
+
 /* lvaClientIndex: the low 32 bits of the id, or the next that is free. */
 static guint32
-vadm_remote_free_index(guint64 id, GHashTable *taken)
+vadm_remote_take_index(guint64 id, GHashTable *taken)
 {
-    guint32 index = (guint32)id;
+    guint32 wanted = (guint32)id;
+    guint32 index = wanted;
+    gpointer next;
 
-    while (index == 0 || g_hash_table_contains(taken, GUINT_TO_POINTER(index)))
-        index++;
+    while (g_hash_table_lookup_extended(taken, GUINT_TO_POINTER(index), NULL, &next))
+        index = GPOINTER_TO_UINT(next);
+    vadm_remote_set_next(taken, index, index + 1);
+    vadm_remote_set_next(taken, wanted, index + 1);
     return index;
 }
 
@@ -294,8 +315,8 @@ static void
 vadm_remote_pass_list(VadmRemoteServer *server, const VadmRemoteKnown *known,
                       const vadm_admin_client *listed, guint n_listed)
 {
-    g_autoptr(GHashTable) ids = g_hash_table_new(g_int64_hash, g_int64_equal);
-    g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL);
+    g_autoptr(GHashTable) ids = g_hash_table_new(vadm_remote_id_hash, g_int64_equal);
+    g_autoptr(GHashTable) taken = vadm_remote_indexes_new();
     g_autoptr(GPtrArray) fresh = g_ptr_array_new();
 
     for (guint i = 0; i < n_listed; i++) {
@@ -306,7 +327,7 @@ vadm_remote_pass_list(VadmRemoteServer *server, const VadmRemoteKnown *known,
             continue;
         if (vadm_remote_client_is(client, &listed[i])) {
             vadm_remote_client_ref(client);
-            g_hash_table_add(taken, GUINT_TO_POINTER(client->row.index));
+            vadm_remote_set_next(taken, client->row.index, client->row.index + 1);
         } else {
             client = vadm_remote_client_from(&listed[i], server);
             g_ptr_array_add(fresh, client);
@@ -317,8 +338,7 @@ vadm_remote_pass_list(VadmRemoteServer *server, const VadmRemoteKnown *known,
     for (guint i = 0; i < fresh->len; i++) {
         VadmRemoteClient *client = fresh->pdata[i];
 
-        client->row.index = vadm_remote_free_index(client->row.id, taken);
-        g_hash_table_add(taken, GUINT_TO_POINTER(client->row.index));
+        client->row.index = vadm_remote_take_index(client->row.id, taken);
     }
     g_ptr_array_sort(server->clients, vadm_remote_compare_clients);
     server->listed = TRUE;

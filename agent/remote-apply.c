@@ -327,11 +327,11 @@ remote_run_on_read(gboolean fresh, gpointer user)
         remote_run_end(run);
         return;
     }
-    vadm_remote_plan_settle(run->plan, snapshot);
     if (!vadm_remote_plan_is_shown(run->plan, snapshot, VADM_REMOTE_WANTED)) {
         report = vadm_remote_plan_report(run->plan, snapshot);
         VADM_WARN("%s: %s: made, but the daemon shows %s", run->source->name, wanted, report);
     }
+    vadm_remote_plan_settle(run->plan, snapshot);
     remote_run_end(run);
 }
 

@@ -30,6 +30,14 @@ vadm_remote_clients_new(guint n)
     return g_ptr_array_new_full(n, (GDestroyNotify)vadm_remote_client_unref);
 }
 
+guint
+vadm_remote_id_hash(gconstpointer id)
+{
+    guint64 value = *(const guint64 *)id;
+
+    return (guint)(value ^ value >> 32);
+}
+
 static VadmRemoteKnown *
 vadm_remote_known_new(const char *name, guint32 index, guint32 high_percent)
 {
@@ -41,7 +49,7 @@ vadm_remote_known_new(const char *name, guint32 index, guint32 high_percent)
     vadm_limit_init(&known->clients_limit);
     vadm_limit_init(&known->unauth_limit);
     known->clients = vadm_remote_clients_new(0);
-    known->by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
+    known->by_id = g_hash_table_new(vadm_remote_id_hash, g_int64_equal);
     return known;
 }
 

@@ -58,6 +58,9 @@ void vadm_remote_memory_meet(VadmRemoteMemory *memory, const GPtrArray *names);
  * number */
 VadmRemoteKnown *vadm_remote_memory_find(const VadmRemoteMemory *memory, const char *name);
 VadmRemoteKnown *vadm_remote_memory_find_index(const VadmRemoteMemory *memory, guint32 index);
+/** vadm_remote_id_hash: of a guint64, the id of a client. g_int64_hash() takes the low half only,
+ * by which a daemon could have all of them collide. */
+guint vadm_remote_id_hash(gconstpointer id);
 /** vadm_remote_memory_reconnect: a new connection: other clients, and nothing is expected. */
 void vadm_remote_memory_reconnect(VadmRemoteMemory *memory);
 /** vadm_remote_memory_list: the clients of @known are those of @clients from now on. */

@@ -39,7 +39,7 @@ static const VadmRemoteKey remote_keys[KEYS] = {
         KEY(CLIENTS_MAX, LIMITS, "nclients_max", "max_clients", clients_max, VADM_CLIENTS_BOUND),
     [MAX_ANONYMOUS] = KEY(CLIENTS_UNAUTH_MAX, LIMITS, "nclients_unauth_max",
                           "max_anonymous_clients", clients_unauth_max, VADM_CLIENTS_BOUND),
-    [HIGH_PERCENT] = KEY(CLIENTS_HIGH_PERCENT, LIMITS, NULL, "clients_high_percent",
+    [HIGH_PERCENT] = KEY(CLIENTS_HIGH_PERCENT, LIMITS, NULL, VADM_REMOTE_PERCENT_NAME,
                          clients_high_percent, REMOTE_PERCENT_MAX),
 };
 
@@ -131,12 +131,6 @@ static gboolean G_GNUC_PRINTF(4, 5)
     return FALSE;
 }
 
-static guint32
-remote_row_get(const VadmServerRow *row, const VadmRemoteKey *key)
-{
-    return G_STRUCT_MEMBER(guint32, row, key->offset);
-}
-
 static RemoteServerWish *
 remote_wish_find(RemoteWish *wish, const VadmRemoteServer *server)
 {
@@ -150,7 +144,7 @@ remote_wish_find(RemoteWish *wish, const VadmRemoteServer *server)
     found = g_new0(RemoteServerWish, 1);
     found->server = server;
     for (guint i = 0; i < KEYS; i++)
-        found->values[i] = remote_row_get(&server->row, &remote_keys[i]);
+        found->values[i] = vadm_remote_key_get(&server->row, &remote_keys[i]);
     g_ptr_array_add(wish->servers, found);
     return found;
 }
@@ -195,7 +189,7 @@ remote_check_number(const RemoteServerWish *wish, guint which, const VadmChange 
         return remote_fault(fault, change->tag, VADM_ERROR_BUSY,
                             "[server %s] %s: the daemon does not tell its present value", row->name,
                             key->name);
-    if (change->value.number <= key->bound || change->value.number == remote_row_get(row, key))
+    if (change->value.number <= key->bound || change->value.number == vadm_remote_key_get(row, key))
         return TRUE;
     return remote_fault(fault, change->tag, VADM_ERROR_INVALID_VALUE,
                         "[server %s] %s: value %" G_GUINT64_FORMAT " must be a number from 0 to %u",
@@ -355,7 +349,7 @@ remote_plan_add_numbers(VadmRemotePlan *plan, const RemoteServerWish *wish, Vadm
     step->name = g_strdup(row->name);
     for (guint i = 0; i < KEYS; i++) {
         const VadmRemoteKey *key = &remote_keys[i];
-        VadmRemoteNumber number = {key, remote_row_get(row, key), wish->values[i]};
+        VadmRemoteNumber number = {key, vadm_remote_key_get(row, key), wish->values[i]};
 
         if (!wish->given[i] || !key->param || key->step != kind ||
             (number.before == number.wanted && i != PRIO_WORKERS))
@@ -402,15 +396,6 @@ remote_plan_add_servers(VadmRemotePlan *plan, const RemoteWish *wish, VadmFault 
 
 /* ---- logging ---- */
 
-/* A daemon of another version may show what we cannot read. */
-static char *
-remote_outputs_form(const char *outputs)
-{
-    char *form = outputs && *outputs ? vadm_log_normalise_outputs(outputs, NULL, NULL) : NULL;
-
-    return form ? form : g_strdup(outputs);
-}
-
 static gboolean
 remote_is_blank(const char *text)
 {
@@ -451,7 +436,7 @@ remote_plan_add_outputs(VadmRemotePlan *plan, const VadmRemoteSource *source,
     wanted = vadm_log_normalise_outputs(change->value.string, NULL, &fault->error);
     if (!wanted)
         return FALSE;
-    before = remote_outputs_form(snapshot->outputs);
+    before = vadm_remote_outputs_form(snapshot->outputs);
     if (g_strcmp0(before, wanted) == 0)
         return TRUE;
     if (!vadm_remote_guard_outputs(change->value.string,
@@ -506,207 +491,4 @@ vadm_remote_plan_new(const VadmRemoteSource *source, const VadmRemoteSnapshot *s
         !remote_plan_add_servers(plan, &wish, fault))
         return NULL;
     return g_steal_pointer(&plan);
-}
-
-/* ---- what is in force ---- */
-
-static gboolean
-remote_numbers_are_shown(const VadmRemoteStep *step, const VadmRemoteSnapshot *snapshot,
-                         VadmRemoteSide side)
-{
-    const VadmRemoteServer *server = vadm_remote_find_server(snapshot, VADM_MATCH_EQ, step->server);
-
-    if (!server)
-        return FALSE;
-    for (guint i = 0; i < step->n_numbers; i++) {
-        const VadmRemoteNumber *number = &step->numbers[i];
-        guint32 expected = side == VADM_REMOTE_BEFORE ? number->before : number->wanted;
-
-        if (number->key->field != VADM_FIELD_SERVER_WORKERS_PRIORITY &&
-            ((server->row.unknown & VADM_SERVER_UNKNOWN(number->key->field)) ||
-             remote_row_get(&server->row, number->key) != expected))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-/* Without outputs that are known there is nothing to be compared. */
-static gboolean
-remote_outputs_are_shown(const VadmRemoteStep *step, const VadmRemoteSnapshot *snapshot,
-                         VadmRemoteSide side)
-{
-    const char *wanted = *step->wanted ? step->wanted : step->settled;
-    const char *expected = side == VADM_REMOTE_BEFORE ? step->before : wanted;
-    g_autofree char *one = remote_outputs_form(expected);
-    g_autofree char *other = remote_outputs_form(snapshot->outputs);
-
-    return !expected || g_strcmp0(one, other) == 0;
-}
-
-static gboolean
-remote_step_is_shown(const VadmRemoteStep *step, const VadmRemoteSnapshot *snapshot,
-                     VadmRemoteSide side)
-{
-    g_autofree char *now = NULL;
-
-    if (step->kind == VADM_REMOTE_STEP_OUTPUTS)
-        return remote_outputs_are_shown(step, snapshot, side);
-    if (step->kind != VADM_REMOTE_STEP_FILTERS)
-        return remote_numbers_are_shown(step, snapshot, side);
-    now = vadm_remote_log_compose(snapshot->raw_filters, NULL, 0, NULL);
-    return snapshot->log_level != 0 &&
-           strcmp(now, side == VADM_REMOTE_BEFORE ? step->before : step->wanted) == 0;
-}
-
-gboolean
-vadm_remote_plan_is_shown(const VadmRemotePlan *plan, const VadmRemoteSnapshot *snapshot,
-                          VadmRemoteSide side)
-{
-    for (guint i = 0; i < plan->steps->len; i++) {
-        if (!remote_step_is_shown(g_ptr_array_index(plan->steps, i), snapshot, side))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-void
-vadm_remote_plan_settle(VadmRemotePlan *plan, const VadmRemoteSnapshot *snapshot)
-{
-    for (guint i = 0; i < plan->steps->len; i++) {
-        VadmRemoteStep *step = g_ptr_array_index(plan->steps, i);
-
-        if (step->kind != VADM_REMOTE_STEP_OUTPUTS || *step->wanted)
-            continue;
-        g_free(step->settled);
-        step->settled = g_strdup(snapshot->outputs);
-    }
-}
-
-/* ---- in words ---- */
-
-/* A line break in a filter would forge a line of the log. */
-static char *
-remote_words(GString *text)
-{
-    for (gsize i = 0; i < text->len; i++) {
-        if (g_ascii_iscntrl(text->str[i]))
-            text->str[i] = ' ';
-    }
-    return g_string_free(text, FALSE);
-}
-
-static void
-remote_describe_filters(GString *text, const VadmRemoteStep *step)
-{
-    g_autofree char *raw_before = vadm_remote_log_predict(step->before);
-    g_autofree char *raw_wanted = vadm_remote_log_predict(step->wanted);
-    guint32 level_before, level_wanted;
-    g_autofree char *before = vadm_remote_log_show(raw_before, &level_before);
-    g_autofree char *wanted = vadm_remote_log_show(raw_wanted, &level_wanted);
-    gsize length = text->len;
-
-    if (level_before != level_wanted)
-        g_string_append_printf(text, "[log] level %u -> %u", level_before, level_wanted);
-    if (strcmp(before, wanted) != 0)
-        g_string_append_printf(text, "%s[log] filters '%s' -> '%s'", text->len > length ? "; " : "",
-                               before, wanted);
-    if (text->len == length) /* what matches everything has another place now */
-        g_string_append_printf(text, "[log] filters as sent '%s' -> '%s'", step->before,
-                               step->wanted);
-}
-
-static void
-remote_describe_step(GString *text, const VadmRemoteStep *step)
-{
-    gsize length = text->len;
-
-    if (step->kind == VADM_REMOTE_STEP_FILTERS)
-        remote_describe_filters(text, step);
-    if (step->kind == VADM_REMOTE_STEP_OUTPUTS)
-        g_string_append_printf(text, "[log] outputs '%s' -> '%s'",
-                               step->before ? step->before : "(unknown)", step->wanted);
-    for (guint i = 0; i < step->n_numbers; i++) {
-        const VadmRemoteNumber *number = &step->numbers[i];
-
-        if (number->before != number->wanted)
-            g_string_append_printf(text, "%s[server %s] %s %u -> %u",
-                                   text->len > length ? "; " : "", step->name, number->key->name,
-                                   number->before, number->wanted);
-    }
-}
-
-char *
-vadm_remote_step_describe(const VadmRemoteStep *step)
-{
-    GString *text = g_string_new(NULL);
-
-    remote_describe_step(text, step);
-    if (text->len == 0)
-        g_string_append_printf(text, "[server %s] %s %u", step->name, step->numbers[0].key->name,
-                               step->numbers[0].wanted);
-    return remote_words(text);
-}
-
-char *
-vadm_remote_plan_describe(const VadmRemotePlan *plan)
-{
-    GString *all = g_string_new(NULL);
-
-    for (guint i = 0; i < plan->steps->len; i++) {
-        g_autoptr(GString) text = g_string_new(NULL);
-
-        remote_describe_step(text, g_ptr_array_index(plan->steps, i));
-        if (text->len > 0)
-            g_string_append_printf(all, "%s%s", all->len ? "; " : "", text->str);
-    }
-    for (guint i = 0; i < plan->percents->len; i++) {
-        const VadmRemotePercent *percent = g_ptr_array_index(plan->percents, i);
-
-        g_string_append_printf(all, "%s[server %s] %s %u -> %u", all->len ? "; " : "",
-                               percent->name, remote_keys[HIGH_PERCENT].name, percent->before,
-                               percent->wanted);
-    }
-    return remote_words(all);
-}
-
-static void
-remote_report_numbers(GString *text, const VadmRemoteStep *step, const VadmRemoteSnapshot *snapshot)
-{
-    const VadmRemoteServer *server = vadm_remote_find_server(snapshot, VADM_MATCH_EQ, step->server);
-
-    if (!server) {
-        g_string_append_printf(text, "[server %s] is not there", step->name);
-        return;
-    }
-    for (guint i = 0; i < step->n_numbers; i++) {
-        const VadmRemoteKey *key = step->numbers[i].key;
-
-        g_string_append_printf(text, "%s[server %s] %s ", i ? "; " : "", step->name, key->name);
-        if (server->row.unknown & VADM_SERVER_UNKNOWN(key->field))
-            g_string_append(text, "(unknown)");
-        else
-            g_string_append_printf(text, "%u", remote_row_get(&server->row, key));
-    }
-}
-
-char *
-vadm_remote_plan_report(const VadmRemotePlan *plan, const VadmRemoteSnapshot *snapshot)
-{
-    GString *text = g_string_new(NULL);
-
-    for (guint i = 0; i < plan->steps->len; i++) {
-        const VadmRemoteStep *step = g_ptr_array_index(plan->steps, i);
-
-        if (i > 0)
-            g_string_append(text, "; ");
-        if (step->kind == VADM_REMOTE_STEP_OUTPUTS)
-            g_string_append_printf(text, "[log] outputs '%s'",
-                                   snapshot->outputs ? snapshot->outputs : "(unknown)");
-        else if (step->kind == VADM_REMOTE_STEP_FILTERS)
-            g_string_append_printf(text, "[log] level %u; [log] filters '%s'", snapshot->log_level,
-                                   snapshot->filters ? snapshot->filters : "(unknown)");
-        else
-            remote_report_numbers(text, step, snapshot);
-    }
-    return remote_words(text);
 }

@@ -131,11 +131,21 @@ vadm_remote_on_pass(VadmRemotePass *pass, gboolean ok, gpointer user)
         vadm_remote_reader_next(reader);
 }
 
+/* Where one thing is set after the other no refresh comes to its end: reading again has to do its
+ * work before what is served is too old. */
+static gboolean
+vadm_remote_is_overdue(const VadmRemoteSource *source)
+{
+    return g_get_monotonic_time() - source->snapshot->taken >
+           (VADM_REMOTE_STALE_INTERVALS - 1) * source->interval;
+}
+
 static void
 vadm_remote_reader_begin(struct _VadmRemoteReader *reader, VadmRemoteAgain *again)
 {
     const VadmRemoteSource *source = reader->source;
-    gboolean full = !again || source->memory->anew || !source->snapshot->reachable;
+    gboolean full = !again || source->memory->anew || !source->snapshot->reachable ||
+                    vadm_remote_is_overdue(source);
 
     g_clear_handle_id(&reader->timer, g_source_remove);
     reader->again = again;

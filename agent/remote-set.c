@@ -14,6 +14,8 @@
 #define REMOTE_COMMIT_US (G_USEC_PER_SEC * 7 / 10)
 /* To look whether the daemon has what we gave it. */
 #define REMOTE_LOOK_US (G_USEC_PER_SEC * 3 / 10)
+/* Before the caller gives up by himself, who could say less of why. */
+#define REMOTE_MARGIN_US (G_USEC_PER_SEC / 20)
 
 typedef struct {
     VadmTxn base;
@@ -111,7 +113,7 @@ remote_job_is_late(const RemoteJob *job)
 static guint
 remote_job_timeout(const RemoteJob *job)
 {
-    return (guint)MAX((job->deadline - g_get_monotonic_time()) / 1000, 1);
+    return (guint)MAX((job->deadline - REMOTE_MARGIN_US - g_get_monotonic_time()) / 1000, 1);
 }
 
 static void

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Between the files that change an unmodified daemon: what a change comes down to
- * (remote-plan.c), the calls that make it or take it back (remote-apply.c), and the phases of a
- * transaction (remote-set.c). Main thread.
+ * (remote-plan.c), what the daemon has of it (remote-report.c), the calls that make it or take it
+ * back (remote-apply.c), and the phases of a transaction (remote-set.c). Main thread.
  */
 #ifndef VADM_AGENT_REMOTE_SET_H
 #define VADM_AGENT_REMOTE_SET_H
@@ -28,6 +28,12 @@ typedef struct {
     guint32 bound;
 } VadmRemoteKey;
 
+static inline guint32
+vadm_remote_key_get(const VadmServerRow *row, const VadmRemoteKey *key)
+{
+    return G_STRUCT_MEMBER(guint32, row, key->offset);
+}
+
 typedef struct {
     const VadmRemoteKey *key;
     guint32 before, wanted;
@@ -49,10 +55,13 @@ typedef struct {
     /* of OUTPUTS and FILTERS, as they are sent */
     char *before; /* NULL: not known */
     char *wanted;
-    /* of OUTPUTS: as shown after the commit, when that could be read. "" asks for the daemon's
-     * default, of which nobody knows before what it is. */
+    /* as shown after the commit, when that could be read: "" asks for the daemon's default
+     * outputs, of which nobody knows before what they are, and a daemon may have forms of its own
+     */
     char *settled;
 } VadmRemoteStep;
+
+#define VADM_REMOTE_PERCENT_NAME "clients_high_percent" /* in the log */
 
 /* lvaServerClientsHighPercent is our own. */
 typedef struct {
@@ -91,6 +100,12 @@ VadmRemotePlan *vadm_remote_plan_new(const VadmRemoteSource *source,
                                      guint n_changes, VadmFault *fault);
 VadmRemotePlan *vadm_remote_plan_ref(VadmRemotePlan *plan);
 void vadm_remote_plan_unref(VadmRemotePlan *plan);
+
+/* remote-report.c */
+
+/** vadm_remote_outputs_form: Returns: (transfer full) (nullable): normalised, as far as we can read
+ * what a daemon of another version may show; NULL of NULL */
+char *vadm_remote_outputs_form(const char *outputs);
 /** vadm_remote_plan_is_shown: whether all that the steps set is in @snapshot as it was before, or
  * as it is wanted. Priority workers come and go, so they are not compared. */
 gboolean vadm_remote_plan_is_shown(const VadmRemotePlan *plan, const VadmRemoteSnapshot *snapshot,

@@ -9,9 +9,9 @@
  * @path: of an admin socket
  * @why: what went wrong with it
  *
- * A libvirt daemon closes the connection of who runs as another user than itself, without a word, and
- * root without capabilities may not even connect. Any thread.
- * Returns: (transfer full): @why and, if that may be the reason, whose the socket is
+ * A libvirt daemon closes the connection of who runs as another user than itself, without a word,
+ * and root without capabilities may not even connect. Any thread. Returns: (transfer full): @why
+ * and, if that may be the reason, whose the socket is
  */
 char *vadm_socket_owner_explain(const char *path, const char *why);
 

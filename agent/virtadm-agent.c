@@ -133,6 +133,8 @@ program_hangup(gpointer user)
 {
     Program *program = user;
 
+    if (!program->log) /* --discover */
+        return G_SOURCE_CONTINUE;
     program_reload(program);
     vadm_log_reopen(program->log);
     return G_SOURCE_CONTINUE;

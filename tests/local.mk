@@ -5,7 +5,10 @@ EXTRA_DIST += tests/unit/unit.h
 AM_TESTS_ENVIRONMENT = $(top_srcdir)/tests/sanitizer-env.sh
 EXTRA_DIST += tests/sanitizer-env.sh
 
+# Those that take longest come first: tests run side by side.
 if HAVE_CHECK
+include $(top_srcdir)/tests/unit/remote-set.mk
+include $(top_srcdir)/tests/unit/remote.mk
 include $(top_srcdir)/tests/unit/common.mk
 include $(top_srcdir)/tests/unit/rpc.mk
 include $(top_srcdir)/tests/unit/daemon.mk
@@ -15,8 +18,6 @@ include $(top_srcdir)/tests/unit/library.mk
 include $(top_srcdir)/tests/unit/library-calls.mk
 include $(top_srcdir)/tests/unit/relay.mk
 include $(top_srcdir)/tests/unit/agent.mk
-include $(top_srcdir)/tests/unit/remote.mk
-include $(top_srcdir)/tests/unit/remote-set.mk
 endif
 include $(top_srcdir)/tests/api/local.mk
 include $(top_srcdir)/tests/unit/mib.mk

@@ -9,12 +9,13 @@
 #include <libvirt/libvirt-admin.h>
 #include <libvirt/virterror.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t ended;
+static atomic_int ended; /* two threads use it */
 
 /* Runs in a thread of the library, or in a call that finds the daemon gone. */
 static void

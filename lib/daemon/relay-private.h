@@ -115,9 +115,6 @@ void vadm_relay_probe_soon(VadmRelayUpstream *upstream);
 /** vadm_relay_state_clear: looks no more. */
 void vadm_relay_state_clear(VadmRelayUpstream *upstream);
 
-/* relay-connect.c: main thread */
-
-
 /* relay-auth.c: main thread */
 
 /* How far a client is in authenticating itself. Lives as long as the client does. */

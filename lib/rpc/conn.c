@@ -343,9 +343,9 @@ conn_deliver(VadmConn *conn, guint *budget)
 static void
 conn_fail_eof(VadmConn *conn, const char *where)
 {
-    conn_fail(conn, VADM_CONN_END_EOF,
-              g_error_new(G_IO_ERROR, G_IO_ERROR_CLOSED,
-                          "the peer closed the connection%s", where));
+    conn_fail(
+        conn, VADM_CONN_END_EOF,
+        g_error_new(G_IO_ERROR, G_IO_ERROR_CLOSED, "the peer closed the connection%s", where));
 }
 
 /*

@@ -30,8 +30,9 @@ class Result(unittest.TextTestResult):
 
 
 # They take longest, so they begin first.
-LONG = ("test_relay.Relay", "test_master.Master", "test_soak.Soak", "test_phases.Phases",
-        "test_notify_master.OddMaster", "test_agent_walk.Walk")
+LONG = ("test_relay.Relay", "test_master.Master", "test_agent_life.Life", "test_soak.Soak",
+        "test_agent_walk.Walk", "test_phases.Phases", "test_notify_master.OddMaster",
+        "test_sasl.Sasl")
 
 
 def load(names):
@@ -55,7 +56,7 @@ def run_class(name):
 
 
 def run_together(jobs, suite):
-    order = sorted(classes(suite), key=lambda name: (name not in LONG, name))
+    order = sorted(classes(suite), key=lambda name: (LONG + (name,)).index(name))
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         for done in concurrent.futures.as_completed([pool.submit(run_class, n) for n in order]):

@@ -159,6 +159,9 @@ class Discover(unittest.TestCase):
         self.assertIn("uri = virtlogd:///session", out)
         self.assertIn(r"two\nlines-admin-sock: its name cannot be", out)
         self.assertIn("n" * 33 + "-admin-sock: its name cannot be", out)
+        # it took leave: who does not is an error in the daemon's log
+        for log in "libvirtd.log", "virtlogd.log":
+            self.assertNotIn("End of file", self.place.read(log))
 
     def closing_socket(self, name):
         """As a daemon of another user: it accepts and closes."""

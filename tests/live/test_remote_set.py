@@ -327,7 +327,7 @@ class Files(Base):
         self.logs = tempfile.mkdtemp(prefix="virtadm-", dir="/run")
         self.addCleanup(shutil.rmtree, self.logs, ignore_errors=True)
         os.chmod(self.logs, 0o755)
-        return {"log": f"directories = {self.logs};/sys/kernel"}
+        return {"log": f"directories = {self.logs};/proc"}
 
     def test_file(self):
         path = os.path.join(self.logs, "daemon.log")
@@ -358,9 +358,9 @@ class Files(Base):
     def test_daemon_refuses(self):
         """What it alone can find out is commitFailed, with its words."""
         before = self.all()
-        text = self.refuse(COMMIT_FAILED, (oid("lvaLogOutputs", 0), "s", "1:file:/sys/kernel/log"),
+        text = self.refuse(COMMIT_FAILED, (oid("lvaLogOutputs", 0), "s", "1:file:/proc/no-log"),
                            (oid("lvaServerWorkersMax", MAIN), "u", 30))
-        self.assertIn("failed to open /sys/kernel/log", text)
+        self.assertIn("failed to open /proc/no-log", text)
         self.assertEqual(self.all()[1:], before[1:])
         self.assertEqual(self.numbers("server-threadpool-info", "libvirtd")["maxWorkers"], 20)
 

@@ -356,7 +356,8 @@ traphandle default /bin/sh {handler} {self.handled_path}
             return f"0100007F:{self.port:04X} " in sockets.read()
 
     def sinks(self):
-        """Lines for snmpd.conf: all that it can send, to here; v3 as a trap and as an inform."""
+        """Lines for snmpd.conf: all that it can send, to here; v3 as a trap and as an inform. On a
+        busy machine the answer to an inform is late, and snmpd would send it again after a second."""
         to = f"udp:127.0.0.1:{self.port}"
         user = f'-v 3 -u {self.USER} -l authPriv -a SHA -A {self.PASSWORDS[0]} ' \
             f'-x AES -X {self.PASSWORDS[1]}'
@@ -365,9 +366,9 @@ traphandle default /bin/sh {handler} {self.handled_path}
 exactEngineID {self.ENGINE}
 trapsink {to} {one}
 trap2sink {to} {two}
-informsink {to} {informs}
+trapsess -Ci -t {int(harness.PATIENCE)} -v 2c -c {informs} {to}
 trapsess -e {self.ENGINE} {user} {to}
-trapsess -Ci {user} {to}
+trapsess -Ci -t {int(harness.PATIENCE)} {user} {to}
 """
 
     def handled(self):

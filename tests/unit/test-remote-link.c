@@ -431,11 +431,15 @@ END_TEST
 START_TEST(test_read_again_during_a_refresh)
 {
     VadmServerRow row;
+    guint listed;
 
-    bed_start_ready(bed, SHORT);
+    bed_start_ready(bed, INTERVAL);
+    listed = peer_n_calls(bed->peer, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS);
     told = 0;
     peer_hold(bed->peer, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS);
-    run_for(2 * SHORT); /* it has read the limits */
+    vadm_remote_reader_hold(bed->source); /* a refresh, now */
+    vadm_remote_reader_release(bed->source);
+    WAIT_FOR(peer_n_calls(bed->peer, VADM_ADMIN_PROC_SERVER_LIST_CLIENTS) > listed + 1);
     FAKE_SET(bed->fake, libvirtd->limits[LIMIT_MAX] = 99);
     vadm_remote_read_again(bed->source, VADM_ORIGIN_SNMP, 0, on_again, &told);
     WAIT_FOR(told == 1);
@@ -461,6 +465,36 @@ START_TEST(test_read_again_twice)
     WAIT_FOR(told == 2);
     ck_assert(told_fresh);
     bed_refresh(bed);
+}
+END_TEST
+
+/* Until the snapshot in force is refreshed no more. */
+static void
+on_again_and_again(gboolean fresh, gpointer user)
+{
+    gint64 *until = user;
+
+    ck_assert(fresh);
+    if (g_get_monotonic_time() < *until)
+        vadm_remote_read_again(bed->source, VADM_ORIGIN_SNMP, 0, on_again_and_again, until);
+    else
+        *until = 0;
+}
+
+/* A manager that sets one thing after the other leaves no time for a refresh: the daemon answers
+ * all the same. */
+START_TEST(test_read_again_and_again)
+{
+    gint64 until = g_get_monotonic_time() + 6 * SHORT * 1000;
+    VadmClientRow client;
+
+    bed_start_ready(bed, SHORT);
+    fake_add_client(bed->fake, "libvirtd", 5);
+    on_again_and_again(TRUE, &until);
+    WAIT_FOR(until == 0);
+    ck_assert_uint_eq(bed_count(bed, VADM_EVENT_DAEMON), 0);
+    ck_assert(bed_is_up(bed));
+    ck_assert(bed_client(bed, 2, 5, &client));
 }
 END_TEST
 
@@ -694,6 +728,7 @@ make_suite(void)
     tcase_add_test(tests, test_read_again);
     tcase_add_test(tests, test_read_again_during_a_refresh);
     tcase_add_test(tests, test_read_again_twice);
+    tcase_add_test(tests, test_read_again_and_again);
     tcase_add_test(tests, test_read_again_takes_too_long);
     tcase_add_test(tests, test_read_again_without_a_connection);
     tcase_add_test(tests, test_priority_workers_on_their_way);

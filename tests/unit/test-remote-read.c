@@ -537,6 +537,31 @@ START_TEST(test_client_indexes)
 }
 END_TEST
 
+START_TEST(test_many_clients_want_one_index)
+{
+    const guint64 high = (guint64)1 << 32;
+    VadmClientRow row;
+
+    fake_add_client(bed->fake, "libvirtd", 5);
+    bed_start_ready(bed, INTERVAL);
+    for (guint n = 1; n <= 300; n++)
+        fake_add_client(bed->fake, "libvirtd", n * high);
+    fake_add_client(bed->fake, "libvirtd", 3);
+    fake_add_client(bed->fake, "libvirtd", high - 1);
+    fake_add_client(bed->fake, "libvirtd", 2 * high - 1);
+    bed_refresh(bed);
+    ck_assert_uint_eq(bed_count_clients(bed, 2), 304);
+    for (guint n = 1; n <= 300; n++) { /* from 1 on, but for that of 5 */
+        ck_assert(bed_client(bed, 2, n < 5 ? n : n + 1, &row));
+        ck_assert_uint_eq(row.id, n * high);
+    }
+    ck_assert(bed_client(bed, 2, 5, &row) && row.id == 5);
+    ck_assert(bed_client(bed, 2, 302, &row) && row.id == 3);
+    ck_assert(bed_client(bed, 2, G_MAXUINT32, &row) && row.id == high - 1);
+    ck_assert(bed_client(bed, 2, 303, &row) && row.id == 2 * high - 1);
+}
+END_TEST
+
 START_TEST(test_client_listed_twice)
 {
     fake_add_client(bed->fake, "libvirtd", 7);
@@ -858,6 +883,7 @@ make_suite(void)
     tcase_add_test(tests, test_bad_texts);
     tcase_add_test(tests, test_addresses);
     tcase_add_test(tests, test_client_indexes);
+    tcase_add_test(tests, test_many_clients_want_one_index);
     tcase_add_test(tests, test_client_listed_twice);
     tcase_add_test(tests, test_walk_over_servers);
     tcase_add_test(tests, test_view_is_pinned);

@@ -702,6 +702,56 @@ START_TEST(test_refreshes_beside)
 }
 END_TEST
 
+START_TEST(test_no_refresh_between)
+{
+    guint32 before = generation();
+    g_auto(Outcome) outcome = {0};
+    VadmTxn *txn;
+
+    set->bed->source->interval = 200000;
+    txn = PREPARED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0),
+                   NUMBER(SERVER_CLIENTS_MAX, SERVER, 30, 1));
+    peer_hold(set->bed->peer, VADM_ADMIN_PROC_SERVER_SET_CLIENT_LIMITS);
+    set->bed->base->class->commit(txn, outcome_done, &outcome);
+    run_for(400); /* the pool has its new number, and twice it was time for a refresh */
+    peer_release(set->bed->peer, VADM_ADMIN_PROC_SERVER_SET_CLIENT_LIMITS, FALSE);
+    WAIT_FOR(outcome.done > 0);
+    ck_assert_ptr_null(outcome.error);
+    ck_assert_uint_eq(generation(), before + 1);
+    ck_assert_int_eq(set->bed->source->snapshot->last_origin, VADM_ORIGIN_SNMP);
+    ck_assert_uint_eq(bed_count(set->bed, VADM_EVENT_CONFIG), 0);
+    set_finish(set, txn);
+    refresh(); /* they go on */
+}
+END_TEST
+
+/* A daemon of another version may show outputs and filters in a form of its own. */
+static VadmMessage *
+other_form(const VadmMessage *call, gpointer user)
+{
+    char *text = (char *)"1:journald:extra";
+    vadm_admin_connect_get_logging_outputs_ret ret = {text, 1};
+
+    (void)user;
+    return vadm_message_new_reply(
+        &call->header, (xdrproc_t)xdr_vadm_admin_connect_get_logging_outputs_ret, &ret, NULL);
+}
+
+START_TEST(test_undo_of_what_is_shown_differently)
+{
+    g_auto(Outcome) outcome = {0};
+    VadmTxn *txn = PREPARED(set, TEXT(LOG_OUTPUTS, "1:journald", 0));
+
+    peer_handle(set->bed->peer, VADM_ADMIN_PROC_CONNECT_GET_LOGGING_OUTPUTS, other_form, NULL);
+    set_commit(set, txn, &outcome);
+    ck_assert_ptr_null(outcome.error);
+    ck_assert(set_bed_has_logged("but the daemon shows [log] outputs '1:journald:extra'"));
+    set_undo(set, txn, &outcome); /* is ours all the same, and put back */
+    ck_assert_uint_eq(set_bed_calls(set), 2);
+    set_abort(set, txn);
+}
+END_TEST
+
 /* A log line is one line. */
 START_TEST(test_line_break_in_filter)
 {
@@ -746,6 +796,8 @@ main(void)
                                   test_read_again_fails_after_commit,
                                   test_daemon_shows_something_else,
                                   test_refreshes_beside,
+                                  test_no_refresh_between,
+                                  test_undo_of_what_is_shown_differently,
                                   test_line_break_in_filter};
     Suite *suite = suite_create("remote-set");
     TCase *tc = tcase_create("set");

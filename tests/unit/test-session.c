@@ -124,7 +124,7 @@ START_TEST(test_many)
     options.max_in_flight = _i == 0 ? 4 : 0;
     open_session();
     for (guint i = 0; i < many; i++)
-        call_version(20000 - i);
+        call_version(120000 - i);
     WAIT_FOR(told->len == many);
     for (guint i = 0; i < many; i++)
         ck_assert_uint_eq(outcome(i)->version, 9000000);
