@@ -226,7 +226,7 @@ session_is_own(const VadmSession *session, const VadmRpcHeader *header)
 static void
 session_unexpected(VadmSession *session, const VadmRpcHeader *header)
 {
-    session_end_protocol(session, "no call waiting for reply with program %u version %u serial %u",
+    session_end_protocol(session, "no call waiting for reply with prog %u vers %u serial %u",
                          header->program, header->version, header->serial);
 }
 
@@ -271,7 +271,7 @@ session_receive(VadmSession *session, const VadmMessage *message)
     else if (header->type == VADM_RPC_EVENT)
         VADM_DEBUG("event %d of program %u dropped", header->procedure, header->program);
     else
-        session_end_protocol(session, "got unexpected RPC call prog=%u vers=%u proc=%d type=%u",
+        session_end_protocol(session, "got unexpected RPC call prog %u vers %u proc %d type %u",
                              header->program, header->version, header->procedure, header->type);
 }
 

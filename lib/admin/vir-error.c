@@ -305,6 +305,20 @@ vadm_vir_raise_negative(int domain, const char *argument, const char *function)
                    function, argument);
 }
 
+/* A failure without a number would look like a success. */
+static void
+raise_unknown(void)
+{
+    virError error = {
+        .code = VIR_ERR_INTERNAL_ERROR,
+        .domain = VIR_FROM_NONE,
+        .message = g_strdup("An error occurred, but the cause is unknown"),
+        .level = VIR_ERR_ERROR,
+    };
+
+    raise_error(&error);
+}
+
 static char *
 optional_string(char *const *string)
 {
@@ -319,11 +333,14 @@ vadm_vir_raise_reply(const VadmMessage *reply)
     g_autoptr(GError) problem = NULL;
     virError error = {0};
 
-    if (vadm_message_decode(reply, (xdrproc_t)xdr_vadm_rpc_error, &payload, &problem)) {
-        /* A failure without a number would look like a success. */
-        error.code = payload.code ? payload.code : VIR_ERR_INTERNAL_ERROR;
+    if (!vadm_message_decode(reply, (xdrproc_t)xdr_vadm_rpc_error, &payload, &problem)) {
+        vadm_vir_raise_gerror(VIR_FROM_RPC, problem);
+    } else if (payload.code == VIR_ERR_OK) {
+        raise_unknown();
+    } else {
+        error.code = payload.code;
         error.domain = payload.domain;
-        error.message = optional_string(payload.message);
+        error.message = payload.message ? g_strdup(*payload.message) : g_strdup("Unknown error");
         error.level = (virErrorLevel)payload.level;
         error.str1 = optional_string(payload.str1);
         error.str2 = optional_string(payload.str2);
@@ -331,8 +348,6 @@ vadm_vir_raise_reply(const VadmMessage *reply)
         error.int1 = payload.int1;
         error.int2 = payload.int2;
         raise_error(&error);
-    } else {
-        vadm_vir_raise_gerror(VIR_FROM_RPC, problem);
     }
     xdr_free((xdrproc_t)xdr_vadm_rpc_error, &payload);
 }

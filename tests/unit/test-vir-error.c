@@ -170,14 +170,21 @@ START_TEST(raised_by_daemon)
 }
 END_TEST
 
+/* Neither a success for who looks at the number, nor NULL for who prints the message. */
 START_TEST(daemon_says_nothing)
 {
-    vadm_rpc_error payload = {.code = 0};
-    g_autoptr(VadmMessage) reply = new_reply(&payload);
+    vadm_rpc_error payloads[] = {{.code = 0, .int1 = 5}, {.code = 8, .domain = 62}};
+    const char *const messages[] = {"An error occurred, but the cause is unknown", "Unknown error"};
+    const int codes[] = {VIR_ERR_INTERNAL_ERROR, VIR_ERR_INVALID_ARG};
+    g_autoptr(VadmMessage) reply = new_reply(&payloads[_i]);
+    virErrorPtr last;
 
     vadm_vir_raise_reply(reply);
-    ck_assert_int_eq(virGetLastErrorCode(), VIR_ERR_INTERNAL_ERROR);
-    ck_assert_str_eq(virGetLastErrorMessage(), "unknown error");
+    last = virGetLastError();
+    ck_assert_int_eq(last->code, codes[_i]);
+    ck_assert_int_eq(last->domain, payloads[_i].domain);
+    ck_assert_str_eq(last->message, messages[_i]);
+    ck_assert_int_eq(last->int1, 0);
 }
 END_TEST
 
@@ -418,7 +425,7 @@ main(void)
     tcase_add_test(tc, raised_about_arguments);
     tcase_add_test(tc, raised_from_gerror);
     tcase_add_test(tc, raised_by_daemon);
-    tcase_add_test(tc, daemon_says_nothing);
+    tcase_add_loop_test(tc, daemon_says_nothing, 0, 2);
     tcase_add_test(tc, daemon_says_garbage);
     tcase_add_test(tc, saved_and_copied);
     tcase_add_test(tc, each_thread_has_its_own);
