@@ -148,9 +148,9 @@ void vadm_remote_reader_release(VadmRemoteSource *source);
  * @origin: of a change of the configuration that is found
  * @done: called once, from the main loop; @fresh: FALSE: it could not be read
  *
- * Reads servers, their pools and limits, filters and outputs again (not the clients, unless a refresh
- * is long due), and publishes a snapshot with them. A refresh that is under way begins anew after
- * it.
+ * Reads servers, their pools and limits, filters and outputs again (not the clients, unless a
+ * refresh is long due), and publishes a snapshot with them. A refresh that is under way begins anew
+ * after it.
  */
 void vadm_remote_read_again(VadmRemoteSource *source, VadmOrigin origin, guint timeout_ms,
                             void (*done)(gboolean fresh, gpointer user), gpointer user);
