@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "admin/client-conf.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdarg.h>
 #include <string.h>
@@ -17,11 +19,12 @@ typedef struct {
     GError *error; /* the first one */
 } Parser;
 
-static gboolean fail(Parser *parser, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static gboolean fail(Parser *parser, VadmErrorCode code, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 /* Returns: FALSE, for its callers to return */
 static gboolean
-fail(Parser *parser, const char *format, ...)
+fail(Parser *parser, VadmErrorCode code, const char *format, ...)
 {
     g_autofree char *what = NULL;
     va_list args;
@@ -31,7 +34,7 @@ fail(Parser *parser, const char *format, ...)
     va_start(args, format);
     what = g_strdup_vprintf(format, args);
     va_end(args);
-    parser->error = g_error_new(VADM_ERROR, VADM_ERROR_CONFIG, "%s:%u: %s", parser->path,
+    parser->error = g_error_new(VADM_ERROR, (gint)code, "%s:%u: %s", parser->path,
                                 g_scanner_cur_line(parser->scanner), what);
     return FALSE;
 }
@@ -40,7 +43,7 @@ fail(Parser *parser, const char *format, ...)
 static void
 on_scanner_message(GScanner *scanner, gchar *message, gboolean error G_GNUC_UNUSED)
 {
-    fail(scanner->user_data, "%s", message);
+    fail(scanner->user_data, VADM_ERROR_CONFIG, "%s", message);
 }
 
 static gboolean
@@ -57,33 +60,45 @@ expect(Parser *parser, GTokenType expected)
            fail_unexpected(parser, expected);
 }
 
-/* For a token that is one by itself, but not what @rule wants. */
+/* Where @rule wants a value of another type. */
 static gboolean
 fail_type(Parser *parser, const char *rule)
 {
-    if (parser->scanner->token == G_TOKEN_ERROR)
+    switch ((guint)parser->scanner->token) {
+    case G_TOKEN_STRING:
+    case G_TOKEN_INT:
+    case '-':
+    case '[':
+        return fail(parser, VADM_ERROR_INVALID_VALUE, "%s", rule);
+    default:
         return fail_unexpected(parser, G_TOKEN_STRING);
-    return fail(parser, "%s", rule);
+    }
 }
 
 /* Values */
 
 static gboolean
-parse_number(Parser *parser)
+parse_scalar(Parser *parser)
 {
-    if (parser->scanner->token == '-')
+    switch ((guint)g_scanner_get_next_token(parser->scanner)) {
+    case G_TOKEN_STRING:
+    case G_TOKEN_INT:
+        return TRUE;
+    case '-':
         return expect(parser, G_TOKEN_INT);
-    return parser->scanner->token == G_TOKEN_INT || fail_unexpected(parser, G_TOKEN_STRING);
+    default:
+        return fail_unexpected(parser, G_TOKEN_STRING);
+    }
 }
 
-/* The strings of a list, behind its "[". A comma may follow the last one. */
+/* Behind its "[". A comma may follow the last element. */
 static gboolean
-parse_list(Parser *parser, gboolean (*add)(Parser *parser, const char *text))
+parse_list(Parser *parser, gboolean (*parse_element)(Parser *parser))
 {
     GScanner *scanner = parser->scanner;
 
     while (g_scanner_peek_next_token(scanner) != ']') {
-        if (!expect(parser, G_TOKEN_STRING) || (add && !add(parser, scanner->value.v_string)))
+        if (!parse_element(parser))
             return FALSE;
         if (g_scanner_peek_next_token(scanner) != ']' && !expect(parser, ','))
             return FALSE;
@@ -94,14 +109,10 @@ parse_list(Parser *parser, gboolean (*add)(Parser *parser, const char *text))
 static gboolean
 parse_any(Parser *parser)
 {
-    switch (g_scanner_get_next_token(parser->scanner)) {
-    case G_TOKEN_STRING:
-        return TRUE;
-    case '[':
-        return parse_list(parser, NULL);
-    default:
-        return parse_number(parser);
-    }
+    if (g_scanner_peek_next_token(parser->scanner) != '[')
+        return parse_scalar(parser);
+    g_scanner_get_next_token(parser->scanner);
+    return parse_list(parser, parse_scalar);
 }
 
 static gboolean
@@ -112,7 +123,7 @@ add_alias(Parser *parser, const char *text)
     g_autofree char *name = g_strndup(text, length);
 
     if (length == 0 || text[length] != '=' || *uri == '\0')
-        return fail(parser,
+        return fail(parser, VADM_ERROR_NOT_SUPPORTED,
                     "malformed alias '%s' in 'uri_aliases': expected 'alias=uri://host/path', "
                     "with an alias of letters, digits, '_' and '-'",
                     text);
@@ -122,11 +133,17 @@ add_alias(Parser *parser, const char *text)
 }
 
 static gboolean
+parse_alias(Parser *parser)
+{
+    return expect(parser, G_TOKEN_STRING) && add_alias(parser, parser->scanner->value.v_string);
+}
+
+static gboolean
 parse_aliases(Parser *parser)
 {
     if (g_scanner_get_next_token(parser->scanner) != '[')
         return fail_type(parser, "'uri_aliases' must be a list of strings: [ \"alias=uri\", ... ]");
-    if (!parse_list(parser, add_alias))
+    if (!parse_list(parser, parse_alias))
         return FALSE;
     parser->has_aliases = TRUE;
     return TRUE;
@@ -171,7 +188,7 @@ parse_file(Parser *parser)
 
     while (g_scanner_peek_next_token(scanner) != G_TOKEN_EOF) {
         if (scanner->next_line == line)
-            return fail(parser, "there is something behind the value");
+            return fail(parser, VADM_ERROR_CONFIG, "there is something behind the value");
         if (!parse_statement(parser))
             return FALSE;
         line = scanner->line;
@@ -218,20 +235,35 @@ parse_text(VadmClientConf *conf, const char *path, const char *text, gsize lengt
     return parsed;
 }
 
+/* GLib tells a number of its own instead of errno, so the system is asked once more. */
+static void
+set_read_error(const char *path, GError **error)
+{
+    int fd = g_open(path, O_RDONLY | O_CLOEXEC, 0);
+    char octet;
+
+    if (fd < 0) {
+        vadm_error_set_errno(error, errno, "Failed to open file '%s'", path);
+        return;
+    }
+    vadm_error_set_errno(error, read(fd, &octet, 1) < 0 ? errno : EIO, "Failed to read file '%s'",
+                         path);
+    close(fd);
+}
+
 VadmClientConf *
 vadm_client_conf_load(const char *path, GError **error)
 {
     g_autoptr(VadmClientConf) conf = g_new0(VadmClientConf, 1);
-    g_autoptr(GError) problem = NULL;
     g_autofree char *text = NULL;
     gsize length;
 
     conf->aliases = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    if (!g_file_get_contents(path, &text, &length, &problem)) {
-        /* Nor does it exist below a folder where we may not look: another user's home. */
-        if (g_access(path, F_OK) != 0)
-            return g_steal_pointer(&conf);
-        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG, "%s", problem->message);
+    /* Nor does it exist below a folder where we may not look: another user's home. */
+    if (g_access(path, F_OK) != 0)
+        return g_steal_pointer(&conf);
+    if (!g_file_get_contents(path, &text, &length, NULL)) {
+        set_read_error(path, error);
         return NULL;
     }
     if (!parse_text(conf, path, text, length, error))

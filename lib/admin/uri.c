@@ -12,12 +12,23 @@
 #define SYSTEM_CONF_DIR "/etc/libvirt"
 #define CONF_FILE       "libvirt-admin.conf"
 
-#define URI_FLAGS (G_URI_FLAGS_ENCODED_QUERY | G_URI_FLAGS_ENCODED_FRAGMENT)
+/* RFC 3986, appendix A, as libvirt's parser has it: what may be in a path is in no port, and
+ * letters beyond ASCII, spaces and the like have to be escaped. GLib's own parser lets all of them
+ * pass. */
+#define PLAIN     "A-Za-z0-9._~!$&'()*+,;=\\-"
+#define MANY(set) "(?:[" set "]++|%[0-9A-Fa-f]{2})*+"
+#define SCHEME    "(?:(?<scheme>[A-Za-z][A-Za-z0-9+.-]*+):|(?![^/?#]*:))"
+#define USER      "(?:" MANY(PLAIN ":") "@)?"
+#define HOST      "(?:\\[[^]]*+\\]|" MANY(PLAIN) ")"
+#define AUTHORITY "(?://" USER HOST "(?::[0-9]++)?(?=[/?#]|\\z)|(?!//))"
+#define PATH      "(?<path>" MANY(PLAIN ":@/") ")"
+#define QUERY     "(?:\\?(?<query>" MANY(PLAIN ":@/?") "))?"
+#define FRAGMENT  "(?:#" MANY(PLAIN ":@/?[\\]") ")?"
 
 typedef struct {
     char *scheme; /* NULL: none */
     char *path;
-    char *query; /* NULL: none; still encoded */
+    char *query; /* "": none; still encoded */
 } AdminUri;
 
 static void
@@ -30,20 +41,31 @@ admin_uri_clear(AdminUri *uri)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AdminUri, admin_uri_clear)
 
-/* GLib gives the scheme in small letters; to libvirt, "LIBVIRTD" is another one. */
+static gboolean
+admin_uri_match(const char *text, AdminUri *uri)
+{
+    g_autoptr(GRegex) regex =
+        g_regex_new("\\A" SCHEME AUTHORITY PATH QUERY FRAGMENT "\\z", G_REGEX_RAW, 0, NULL);
+    g_autoptr(GMatchInfo) match = NULL;
+    g_autofree char *scheme = NULL, *path = NULL;
+
+    if (!g_regex_match(regex, text, 0, &match))
+        return FALSE;
+    scheme = g_match_info_fetch_named(match, "scheme");
+    path = g_match_info_fetch_named(match, "path");
+    uri->scheme = scheme && *scheme ? g_steal_pointer(&scheme) : NULL;
+    uri->path = g_uri_unescape_string(path, NULL);
+    uri->query = g_match_info_fetch_named(match, "query");
+    return uri->path != NULL;
+}
+
 static gboolean
 admin_uri_parse(const char *text, AdminUri *uri, GError **error)
 {
-    g_autofree char *scheme = NULL;
-
-    if (!g_uri_split(text, URI_FLAGS, &scheme, NULL, NULL, NULL, &uri->path, &uri->query, NULL,
-                     NULL)) {
-        g_set_error(error, VADM_ERROR, VADM_ERROR_INVALID_VALUE, "Unable to parse URI %s", text);
-        return FALSE;
-    }
-    if (scheme)
-        uri->scheme = g_strndup(text, strlen(scheme));
-    return TRUE;
+    if (admin_uri_match(text, uri))
+        return TRUE;
+    g_set_error(error, VADM_ERROR, VADM_ERROR_INVALID_VALUE, "Unable to parse URI %s", text);
+    return FALSE;
 }
 
 /* Parameters */
@@ -139,6 +161,17 @@ vadm_admin_uri_get_daemon(const char *text)
     if (!admin_uri_parse(text, &uri, NULL))
         return NULL;
     return g_steal_pointer(&uri.scheme);
+}
+
+char *
+vadm_admin_uri_format(const char *text)
+{
+    gsize length = strcspn(text, ":/?#");
+    const char *rest = text[length] == ':' ? text + length + 1 : text;
+
+    if (g_str_has_prefix(rest, "//"))
+        return g_strdup(text);
+    return g_strdup_printf("%.*s//%s", (int)(rest - text), text, rest);
 }
 
 /* Defaults and aliases */

@@ -24,13 +24,17 @@ char *vadm_admin_uri_to_socket(const char *uri, GError **error);
  * daemon where there is no ?socket= */
 char *vadm_admin_uri_get_daemon(const char *uri);
 
+/** vadm_admin_uri_format: Returns: (transfer full): @uri as libvirt shows it: with the "//" of a host,
+ * also where there is none */
+char *vadm_admin_uri_format(const char *uri);
+
 /**
  * vadm_admin_uri_resolve:
  * @name: (nullable): what the caller gave: a URI, an alias of libvirt-admin.conf, or NULL for the
  *     default: environment LIBVIRT_ADMIN_DEFAULT_URI, uri_default of the file, then
  *     libvirtd:///system for root and libvirtd:///session for others
  * @aliases: whether "uri_aliases" count
- * @error: VADM_ERROR_CONFIG: the file is damaged, naming file, line and what is wrong
+ * @error: of the file: see vadm_client_conf_load()
  *
  * Reads libvirt-admin.conf: /etc/libvirt for root, else $XDG_CONFIG_HOME/libvirt. Any thread.
  * Returns: (transfer full) (nullable)

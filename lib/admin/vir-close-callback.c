@@ -65,9 +65,8 @@ take_to_tell(virAdmConnectPtr conn, Registration *taken, int *reason)
 
 /* I/O thread. The connection may be gone afterwards. */
 static void
-tell_end(gpointer data)
+tell_end(virAdmConnectPtr conn)
 {
-    virAdmConnectPtr conn = data;
     Registration taken;
     int reason;
 
@@ -88,6 +87,14 @@ vadm_vir_close_callback_on_end(VadmSessionEnd end, gpointer data)
     conn->end = end;
     vadm_mutex_unlock(&conn->lock);
     tell_end(conn);
+}
+
+/* I/O thread. @held: (transfer full) */
+static void
+tell_end_late(gpointer held)
+{
+    tell_end(held);
+    vadm_vir_object_end_hold(held);
 }
 
 void
@@ -139,9 +146,10 @@ virAdmConnectRegisterCloseCallback(virAdmConnectPtr conn, virAdmConnectCloseFunc
         return -1;
     }
     /* Libraries that look at the socket only when they are called tell it then; a program that
-     * waits for us must not wait for ever because the daemon went a moment too early. */
+     * waits for us must not wait for ever because the daemon went a moment too early. It stays held
+     * until then: who registers twice is told once, in which the connection may go. */
     if (ended && conn->pid == getpid())
-        vadm_vir_io_run(conn->io, tell_end, conn);
+        vadm_vir_io_run(conn->io, tell_end_late, g_steal_pointer(&held));
     return 0;
 }
 

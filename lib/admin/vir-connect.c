@@ -98,6 +98,25 @@ read_options(VadmSessionOptions *options)
     return TRUE;
 }
 
+/* Of libvirt-admin.conf. */
+static void
+raise_conf_error(const GError *error)
+{
+    switch (error->code) {
+    case VADM_ERROR_SYSTEM:
+        vadm_vir_raise_gerror(VIR_FROM_NONE, error);
+        return;
+    case VADM_ERROR_INVALID_VALUE:
+        vadm_vir_raise(VIR_ERR_INTERNAL_ERROR, VIR_FROM_CONF, "%s", error->message);
+        return;
+    case VADM_ERROR_NOT_SUPPORTED:
+        vadm_vir_raise(VIR_ERR_CONF_SYNTAX, VIR_FROM_URI, "%s", error->message);
+        return;
+    default:
+        vadm_vir_raise(VIR_ERR_CONF_SYNTAX, VIR_FROM_CONF, "%s", error->message);
+    }
+}
+
 /* What is no URI at all, libvirt reports as a fault of its parser. */
 static void
 raise_uri_error(const GError *error)
@@ -165,13 +184,17 @@ virAdmConnectOpen(const char *name, unsigned int flags)
     if (!read_options(&options))
         return NULL;
     uri = vadm_admin_uri_resolve(name, (flags & NO_ALIASES) == 0, &error);
-    path = uri ? vadm_admin_uri_to_socket(uri, &error) : NULL;
+    if (!uri) {
+        raise_conf_error(error);
+        return NULL;
+    }
+    path = vadm_admin_uri_to_socket(uri, &error);
     if (!path) {
         raise_uri_error(error);
         return NULL;
     }
     options.path = path;
-    conn = connect_new(g_steal_pointer(&uri));
+    conn = connect_new(vadm_admin_uri_format(uri));
     if (!connect_open(conn, &options)) {
         vadm_vir_object_unref(conn);
         return NULL;

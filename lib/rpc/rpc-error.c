@@ -24,6 +24,7 @@ static const ErrorPrefix prefixes[] = {
     {VADM_VIR_ERR_INVALID_ARG, "invalid argument: "},
     {VADM_VIR_ERR_OPERATION_FAILED, "operation failed: "},
     {VADM_VIR_ERR_OPERATION_DENIED, "operation forbidden: "},
+    {VADM_VIR_ERR_CONF_SYNTAX, "configuration file syntax error: "},
     {VADM_VIR_ERR_AUTH_FAILED, "authentication failed: "},
     {VADM_VIR_ERR_OPERATION_INVALID, "Requested operation is not valid: "},
     {VADM_VIR_ERR_CONFIG_UNSUPPORTED, "unsupported configuration: "},

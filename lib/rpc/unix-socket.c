@@ -19,7 +19,8 @@ try_connect(int fd, const struct sockaddr_un *address)
     return rc < 0 ? errno : 0;
 }
 
-/* An empty path would be an abstract socket. Returns: errno; 0: @address is that of @path */
+/* "@" stands for an abstract socket, as in libvirt, which fills its name up with zeros. An empty
+ * path is none. Returns: errno; 0: @address is that of @path */
 static int
 fill_address(const char *path, struct sockaddr_un *address)
 {
@@ -31,6 +32,8 @@ fill_address(const char *path, struct sockaddr_un *address)
         return ENAMETOOLONG;
     address->sun_family = AF_UNIX;
     memcpy(address->sun_path, path, length);
+    if (path[0] == '@')
+        address->sun_path[0] = '\0';
     return 0;
 }
 

@@ -6,7 +6,7 @@
 
 /**
  * vadm_unix_connect:
- * @path: of a listening unix stream socket
+ * @path: of a listening unix stream socket; "@NAME": an abstract one
  * @error: VADM_ERROR_SYSTEM "Failed to connect socket to 'PATH': <strerror>" with its errno: EAGAIN
  *     when the backlog is full, so that it is to be tried again
  *

@@ -63,6 +63,10 @@ open_wrongly(void)
     CASE_POINTER(virAdmConnectOpen("foo:///system", 0));
     CASE_POINTER(virAdmConnectOpen("foo", 0));
     CASE_POINTER(virAdmConnectOpen("", 0));
+    CASE_POINTER(virAdmConnectOpen("1x:///system", 0));
+    CASE_POINTER(virAdmConnectOpen("libvirtd:///sys tem", 0));
+    CASE_POINTER(virAdmConnectOpen("libvirtd:///system?socket=/a|b", 0));
+    CASE_POINTER(virAdmConnectOpen("libvirtd:///system?socket=@nobody", 0));
     CASE_POINTER(virAdmConnectOpen("libvirtd:///foo", 0));
     CASE_POINTER(virAdmConnectOpen("libvirtd:///system?foo=bar", 0));
     CASE_POINTER(virAdmConnectOpen("libvirtd+ssh:///system", 0));

@@ -2,6 +2,7 @@
 /* URIs of daemons and libvirt-admin.conf. */
 #include "config.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,6 +40,10 @@ typedef struct {
 } UriCase;
 
 #define CONF VADM_ERROR_CONFIG
+#define NO_URI(text)                                                                               \
+    {                                                                                              \
+        text, NULL, VADM_ERROR_INVALID_VALUE, "Unable to parse URI " text                          \
+    }
 
 static const UriCase uri_cases[] = {
     {"libvirtd:///system", "/run/libvirt/libvirt-admin-sock", 0, NULL},
@@ -87,10 +92,29 @@ static const UriCase uri_cases[] = {
     {"libvirtd:///system?f%6fo", NULL, CONF, "Unknown URI parameter 'foo'"},
     {"libvirtd:///system?socket=/a&foo=bar", NULL, CONF, "Unknown URI parameter 'foo'"},
     {"foo:///bar?Socket=/a", NULL, CONF, "Unknown URI parameter 'Socket'"},
-    {"libvirtd://[::1/system", NULL, VADM_ERROR_INVALID_VALUE,
-     "Unable to parse URI libvirtd://[::1/system"},
-    {"libvirtd:///syst%zzm", NULL, VADM_ERROR_INVALID_VALUE,
-     "Unable to parse URI libvirtd:///syst%zzm"},
+    {"libvirtd:///sys%ff", NULL, CONF, "Invalid URI path '/sys\xff', try '/system'"},
+    {"libvirtd:////system", NULL, CONF, "Invalid URI path '//system', try '/system'"},
+    {"virt-x.y+z:///system", "/run/libvirt/virt-x.y+z-admin-sock", 0, NULL},
+    {"libvirtd://u:p@[::1]:99999/system", "/run/libvirt/libvirt-admin-sock", 0, NULL},
+    NO_URI("libvirtd://[::1/system"),
+    NO_URI("libvirtd://a@b@c/system"),
+    NO_URI("libvirtd://host:/system"),
+    NO_URI("libvirtd://host:ssh/system"),
+    NO_URI("libvirtd://h%zz/system"),
+    NO_URI("libvirtd:///syst%zzm"),
+    NO_URI("libvirtd:///sys tem"),
+    NO_URI("libvirtd:///system\n"),
+    NO_URI(" libvirtd:///system"),
+    NO_URI("libvirtd:///\xc3\xa9"),
+    NO_URI("libvirtd:///system?socket=/a b"),
+    NO_URI("libvirtd:///system?socket=/[a]"),
+    NO_URI("libvirtd:///system?socket=/a\\b"),
+    NO_URI("libvirtd:///system?socket=/%"),
+    /* no schemes */
+    NO_URI("1x:///?socket=/a"),
+    NO_URI("virt_d:///system"),
+    NO_URI(":///system"),
+    NO_URI(":"),
     {"libvirtd:///system?socket=/a%00b", NULL, VADM_ERROR_INVALID_VALUE,
      "Unable to parse URI parameter 'socket=/a%00b'"},
 };
@@ -135,6 +159,42 @@ START_TEST(test_daemon)
 }
 END_TEST
 
+START_TEST(test_format)
+{
+    static const char *const cases[][2] = {
+        {"libvirtd:///system", "libvirtd:///system"},
+        {"libvirtd://host/system?socket=/a", "libvirtd://host/system?socket=/a"},
+        {"libvirtd:/system?socket=/a", "libvirtd:///system?socket=/a"},
+        {"x:y?socket=/a", "x://y?socket=/a"},
+        {"?socket=/a:b", "//?socket=/a:b"},
+        {"/system?socket=/a", "///system?socket=/a"},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *formatted = vadm_admin_uri_format(cases[i][0]);
+
+        ck_assert_str_eq(formatted, cases[i][1]);
+    }
+}
+END_TEST
+
+/* What would take a backtracking parser for ever. */
+START_TEST(test_long)
+{
+    g_autoptr(GString) uri = g_string_new("libvirtd:///system?socket=");
+    g_autoptr(GError) error = NULL;
+    g_autofree char *socket = NULL;
+
+    for (guint i = 0; i < 1000000; i++)
+        g_string_append(uri, i % 2 ? "%61" : "b");
+    socket = vadm_admin_uri_to_socket(uri->str, &error);
+    ck_assert_ptr_null(error);
+    ck_assert_uint_eq(strlen(socket), 1000000);
+    g_string_append_c(uri, ' ');
+    ck_assert_ptr_null(vadm_admin_uri_to_socket(uri->str, &error));
+}
+END_TEST
+
 /* libvirt-admin.conf */
 
 static void
@@ -163,7 +223,7 @@ START_TEST(test_conf)
                "  \"qemu=second:///\",\n"
                "]\n"
                "future.key-1 = -12 # whatever\n"
-               "other=[\"a\",'b']\n"
+               "other=[\"a\",'b', 3, -4]\n"
                "\tempty\t=\t[]\r\n"
                "uri_default = \"virtproxyd:///system\"#x\n"
                "uri_default = 'second'\n"
@@ -194,38 +254,43 @@ START_TEST(test_conf_empty)
 }
 END_TEST
 
+#define TYPE     VADM_ERROR_INVALID_VALUE
+#define NO_ALIAS VADM_ERROR_NOT_SUPPORTED
+
 typedef struct {
     const char *text;
+    int code;
     int line;
     const char *problem; /* a part of it */
 } BadConf;
 
 static const BadConf bad_confs[] = {
-    {"\n\nuri_default\n", 4, "'='"},
-    {"uri_default = \n", 2, "must be a string"},
-    {"uri_default = 5\n", 1, "'uri_default' must be a string"},
-    {"uri_default = [ \"a\" ]", 1, "'uri_default' must be a string"},
-    {"uri_default = \"a\n\n", 3, "unterminated string"},
-    {"uri_default = 'a", 1, "unterminated string"},
-    {"uri_default = \"a\" x = 1\n", 1, "something behind the value"},
-    {"uri_default = \"a\" \"b\"\n", 1, "something behind the value"},
-    {"# c\nuri_aliases = \"a=b\"\n", 2, "'uri_aliases' must be a list of strings"},
-    {"uri_aliases = 7\n", 1, "'uri_aliases' must be a list of strings"},
-    {"uri_aliases = [\n\"a=b:///\"\n\"c=d:///\"\n]\n", 3, "','"},
-    {"uri_aliases = [\n\"a=b:///\",\n7 ]\n", 3, "string"},
-    {"uri_aliases = [ , ]\n", 1, "string"},
-    {"uri_aliases = [ \"a=b:///\"\n", 2, "','"},
-    {"uri_aliases = [ \"a=b:///\",\n", 2, "string"},
-    {"uri_aliases = [ \"nothing\" ]\n", 1, "malformed alias 'nothing'"},
-    {"uri_aliases = [ \"=b:///\" ]\n", 1, "malformed alias '=b:///'"},
-    {"uri_aliases = [ \"a=\" ]\n", 1, "malformed alias 'a='"},
-    {"uri_aliases = [\n\"ok=x:///\",\n\"b@d=y:///\" ]\n", 3, "malformed alias 'b@d=y:///'"},
-    {"other = word\n", 1, "identifier"},
-    {"other = - \"a\"\n", 1, "string"},
-    {"other = [ [ ] ]\n", 1, "string"},
-    {"= 5\n", 1, "'='"},
-    {"5 = 5\n", 1, "identifier"},
-    {"[group]\n", 1, "'['"},
+    {"\n\nuri_default\n", CONF, 4, "'='"},
+    {"uri_default = \n", CONF, 2, "end of file"},
+    {"uri_default = 5\n", TYPE, 1, "'uri_default' must be a string"},
+    {"uri_default = [ \"a\" ]", TYPE, 1, "'uri_default' must be a string"},
+    {"uri_default = \"a\n\n", CONF, 3, "unterminated string"},
+    {"uri_default = 'a", CONF, 1, "unterminated string"},
+    {"uri_default = \"a\" x = 1\n", CONF, 1, "something behind the value"},
+    {"uri_default = \"a\" \"b\"\n", CONF, 1, "something behind the value"},
+    {"# c\nuri_aliases = \"a=b\"\n", TYPE, 2, "'uri_aliases' must be a list of strings"},
+    {"uri_aliases = 7\n", TYPE, 1, "'uri_aliases' must be a list of strings"},
+    {"uri_aliases = [\n\"a=b:///\"\n\"c=d:///\"\n]\n", CONF, 3, "','"},
+    {"uri_aliases = [\n\"a=b:///\",\n7 ]\n", CONF, 3, "string"},
+    {"uri_aliases = [ , ]\n", CONF, 1, "string"},
+    {"uri_aliases = [ \"a=b:///\"\n", CONF, 2, "','"},
+    {"uri_aliases = [ \"a=b:///\",\n", CONF, 2, "string"},
+    {"uri_aliases = [ \"nothing\" ]\n", NO_ALIAS, 1, "malformed alias 'nothing'"},
+    {"uri_aliases = [ \"=b:///\" ]\n", NO_ALIAS, 1, "malformed alias '=b:///'"},
+    {"uri_aliases = [ \"a=\" ]\n", NO_ALIAS, 1, "malformed alias 'a='"},
+    {"uri_aliases = [\n\"ok=x:///\",\n\"b@d=y:///\" ]\n", NO_ALIAS, 3,
+     "malformed alias 'b@d=y:///'"},
+    {"other = word\n", CONF, 1, "identifier"},
+    {"other = - \"a\"\n", CONF, 1, "string"},
+    {"other = [ [ ] ]\n", CONF, 1, "string"},
+    {"= 5\n", CONF, 1, "'='"},
+    {"5 = 5\n", CONF, 1, "identifier"},
+    {"[group]\n", CONF, 1, "'['"},
 };
 
 START_TEST(test_conf_bad)
@@ -236,7 +301,7 @@ START_TEST(test_conf_bad)
 
     write_file(bad->text);
     ck_assert_ptr_null(vadm_client_conf_load(file, &error));
-    ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_CONFIG));
+    ck_assert(g_error_matches(error, VADM_ERROR, bad->code));
     ck_assert_msg(g_str_has_prefix(error->message, place), "%s", error->message);
     ck_assert_msg(strstr(error->message, bad->problem) != NULL, "%s", error->message);
 }
@@ -248,7 +313,8 @@ START_TEST(test_conf_unreadable)
 
     ck_assert_int_eq(g_mkdir(file, 0700), 0); /* root may read all but this */
     ck_assert_ptr_null(vadm_client_conf_load(file, &error));
-    ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_CONFIG));
+    ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_SYSTEM));
+    ck_assert_int_eq(vadm_error_get_errno(error), EISDIR);
     ck_assert_ptr_nonnull(strstr(error->message, file));
 }
 END_TEST
@@ -297,10 +363,10 @@ START_TEST(test_resolve_damaged)
     assert_resolved(NULL, "given:///", FALSE, "given:///");
     assert_resolved("env:///", NULL, FALSE, "env:///");
     ck_assert_ptr_null(vadm_admin_uri_resolve_in(&defaults, NULL, FALSE, &error));
-    ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_CONFIG));
+    ck_assert(g_error_matches(error, VADM_ERROR, TYPE));
     g_clear_error(&error);
     ck_assert_ptr_null(vadm_admin_uri_resolve_in(&defaults, "given:///", TRUE, &error));
-    ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_CONFIG));
+    ck_assert(g_error_matches(error, VADM_ERROR, TYPE));
 }
 END_TEST
 
@@ -338,6 +404,8 @@ main(void)
 
     tcase_add_loop_test(uri, test_uri, 0, G_N_ELEMENTS(uri_cases));
     tcase_add_test(uri, test_daemon);
+    tcase_add_test(uri, test_format);
+    tcase_add_test(uri, test_long);
     suite_add_tcase(suite, uri);
     tcase_add_checked_fixture(conf, setup, teardown);
     tcase_add_test(conf, test_conf);

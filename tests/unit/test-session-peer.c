@@ -3,7 +3,10 @@
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include "rpc/unix-socket.h"
 #include "session-fixture.h"
 
 /* What comes unasked */
@@ -299,6 +302,22 @@ START_TEST(test_no_path)
 }
 END_TEST
 
+START_TEST(test_abstract)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_autofree char *path = g_strdup_printf("@vadm-test-%d", (int)getpid());
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+
+    memcpy(address.sun_path + 1, path + 1, strlen(path) - 1);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    fd = vadm_unix_connect(path, NULL);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    close(listener);
+}
+END_TEST
+
 /* Fills the backlog. Returns: (transfer full): those who wait in it */
 static GPtrArray *
 fill_backlog(void)
@@ -421,6 +440,7 @@ test_peers_add(Suite *suite)
     tcase_add_test(tc, test_no_socket);
     tcase_add_test(tc, test_nobody_listens);
     tcase_add_loop_test(tc, test_no_path, 0, 2);
+    tcase_add_test(tc, test_abstract);
     tcase_add_test(tc, test_backlog);
     tcase_add_test(tc, test_backlog_for_ever);
     tcase_add_loop_test(tc, test_silent, 0, 2);

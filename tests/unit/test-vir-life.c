@@ -390,6 +390,27 @@ START_TEST(test_registered_too_late)
 }
 END_TEST
 
+/* Each registration has the I/O thread look whether somebody is to be told; the first look ends the
+ * connection. Mostly both find it asleep. */
+START_TEST(test_registered_too_late_twice)
+{
+    for (int i = 0; i < 20; i++) {
+        vir_open();
+        peer_close_all(peer);
+        VIR_WAIT_FOR(virAdmConnectIsAlive(conn) == 0);
+        virAdmConnectRegisterCloseCallback(conn, on_other_close, NULL, NULL);
+        if (virAdmConnectUnregisterCloseCallback(conn, on_other_close) < 0) {
+            virAdmConnectClose(conn);
+            continue;
+        }
+        register_closing_callback(TRUE);
+        VIR_WAIT_FOR(told_frees() == 1);
+        VIR_WAIT_FOR(virAdmConnectIsAlive(conn) == -1);
+        ck_assert_uint_eq(told_calls(), 1);
+    }
+}
+END_TEST
+
 /* ---- time limits ---- */
 
 START_TEST(test_full_daemon)
@@ -535,6 +556,7 @@ vir_life_suite(void)
     tcase_add_test(tc, test_unregister);
     tcase_add_test(tc, test_closed_by_the_program);
     tcase_add_test(tc, test_registered_too_late);
+    tcase_add_test(tc, test_registered_too_late_twice);
     tcase_add_test(tc, test_full_daemon);
     tcase_add_test(tc, test_call_timeout);
     tcase_add_test(tc, test_close_of_a_silent_daemon);
