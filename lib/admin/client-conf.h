@@ -17,8 +17,8 @@ typedef struct {
  * vadm_client_conf_load:
  * @path: of the file; one that does not exist, or cannot be reached, is as an empty one
  * @error: VADM_ERROR_SYSTEM: it cannot be read; else "PATH:LINE: what is wrong": VADM_ERROR_CONFIG
- * for its syntax, VADM_ERROR_INVALID_VALUE for a value of another type, VADM_ERROR_NOT_SUPPORTED for
- * an alias that is none
+ * for its syntax, VADM_ERROR_INVALID_VALUE for a value of another type, VADM_ERROR_NOT_SUPPORTED
+ * for an alias that is none
  *
  * As in libvirt, the first of several settings of a key, and the first of several aliases of a
  * name, counts. Any thread. Returns: (transfer full) (nullable)

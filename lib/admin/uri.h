@@ -24,8 +24,8 @@ char *vadm_admin_uri_to_socket(const char *uri, GError **error);
  * daemon where there is no ?socket= */
 char *vadm_admin_uri_get_daemon(const char *uri);
 
-/** vadm_admin_uri_format: Returns: (transfer full): @uri as libvirt shows it: with the "//" of a host,
- * also where there is none */
+/** vadm_admin_uri_format: Returns: (transfer full): @uri as libvirt shows it: with the "//" of a
+ * host, also where there is none */
 char *vadm_admin_uri_format(const char *uri);
 
 /**
