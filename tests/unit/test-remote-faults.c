@@ -10,10 +10,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#define SERVER 2
-#define ADMIN  1
-#define SLOW   60000
-
 #define CALLS 5 /* of these changes */
 static const VadmChange changes[] = {
     TEXT(LOG_OUTPUTS, "1:journald", 0),
@@ -39,8 +35,7 @@ setup(void)
 static void
 teardown(void)
 {
-    set_bed_free(set);
-    set = NULL;
+    g_clear_pointer(&set, set_bed_free);
 }
 
 static gboolean
@@ -110,11 +105,10 @@ START_TEST(test_apply)
     guint at = (guint)_i / SET_FAILURES;
     SetFailure failure = (SetFailure)(_i % SET_FAILURES);
     g_autofree char *before = set_bed_state(set);
-    guint32 generation = set->bed->source->snapshot->generation;
+    guint32 generation = set_bed_generation(set);
     g_auto(Outcome) outcome = {0};
     VadmTxn *txn = set_prepared(set, changes, G_N_ELEMENTS(changes));
     gint64 begun = g_get_monotonic_time();
-    VadmServerRow row;
 
     set_bed_script(set, at + 1, at + 1, failure);
     set_commit(set, txn, &outcome);
@@ -128,11 +122,10 @@ START_TEST(test_apply)
         assert_has(outcome.error->message, "refused by the test");
         assert_as_before(before);
         ck_assert(at == 0 || strstr(outcome.error->message, "everything is as before"));
-        ck_assert_uint_eq(set->bed->source->snapshot->generation, generation);
+        ck_assert_uint_eq(set_bed_generation(set), generation);
         ck_assert_uint_eq(bed_count(set->bed, VADM_EVENT_CONFIG), 0);
     }
-    ck_assert(bed_server(set->bed, SERVER, &row));
-    ck_assert_uint_eq(row.clients_high_percent, 80);
+    ck_assert_uint_eq(set_bed_row(set, SERVER).clients_high_percent, 80);
     assert_usable();
 }
 END_TEST
