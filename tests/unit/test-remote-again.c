@@ -119,10 +119,11 @@ on_again_and_again(gboolean fresh, gpointer user)
  * all the same. */
 START_TEST(test_read_again_and_again)
 {
-    gint64 until = g_get_monotonic_time() + 6 * SHORT * 1000;
+    const guint interval = 500; /* ms */
+    gint64 until = g_get_monotonic_time() + 6 * interval * 1000;
     VadmClientRow client;
 
-    bed_start_ready(bed, SHORT);
+    bed_start_ready(bed, interval);
     fake_add_client(bed->fake, "libvirtd", 5);
     on_again_and_again(TRUE, &until);
     WAIT_FOR(until == 0);

@@ -379,6 +379,7 @@ START_TEST(test_never_an_identity)
         bed_refresh(bed);
     ck_assert_uint_eq(n_asked(), 1 + 10);
     bed->source->interval = 20 * 1000;
+    bed_refresh(bed);
     WAIT_FOR(n_asked() > 1 + 10); /* but it is */
 }
 END_TEST

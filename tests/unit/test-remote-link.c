@@ -42,7 +42,7 @@ END_TEST
 /* A daemon that is started along with us is not called unreachable meanwhile. */
 START_TEST(test_daemon_comes_soon)
 {
-    bed_start(bed, 500);
+    bed_start(bed, INTERVAL);
     peer_stop_listening(bed->peer);
     run_for(300);
     ck_assert(!bed_is_up(bed));
@@ -88,13 +88,13 @@ END_TEST
 /* Not more often than every interval, but for the first attempts. */
 START_TEST(test_attempts_are_spread)
 {
-    guint n;
+    gint64 begun = g_get_monotonic_time();
 
     peer_turn_away(bed->peer, TRUE);
     bed_start(bed, 400);
-    run_for(2000);
-    n = peer_n_connections(bed->peer);
-    ck_assert_msg(n >= 4 && n <= 13, "%u connections in five intervals", n);
+    WAIT_FOR(peer_n_connections(bed->peer) >= 7);
+    /* 100, 200, and 4 times 400 ms between them, or half of that */
+    ck_assert_int_ge(g_get_monotonic_time() - begun, 950 * 1000);
 }
 END_TEST
 
@@ -107,7 +107,7 @@ START_TEST(test_silence)
     peer_read(bed->peer, FALSE);
     WAIT_FOR(vadm_remote_get_in_flight(bed->source) > 0);
     begun = bed->source->snapshot->taken;
-    ck_assert(bed_is_up(bed));
+    ck_assert(bed_is_up(bed) || g_get_monotonic_time() - begun > 3 * SHORT * 1000);
     WAIT_FOR(bed_count(bed, VADM_EVENT_DAEMON) == 1);
     begun = bed->source->snapshot->taken; /* of the last that was read */
     lost = bed_last(bed, VADM_EVENT_DAEMON)->at;
@@ -127,9 +127,9 @@ END_TEST
 /* Readers judge by themselves: they do not depend on a main loop that has time. */
 START_TEST(test_staleness_without_main_loop)
 {
-    bed_start_ready(bed, SHORT);
+    bed_start_ready(bed, INTERVAL);
     ck_assert(bed_is_up(bed));
-    g_usleep(4 * SHORT * 1000);
+    bed->source->snapshot->taken -= 4 * INTERVAL * 1000; /* time goes by */
     ck_assert(!bed_is_up(bed));
     bed_refresh(bed);
     ck_assert(bed_is_up(bed));
