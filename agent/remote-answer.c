@@ -184,8 +184,8 @@ vadm_remote_read_threadpool(const VadmRemoteQuestion *question, const VadmMessag
     xdr_free((xdrproc_t)xdr_vadm_admin_server_get_threadpool_parameters_ret, (char *)&ret);
     if (strcmp(row->name, "admin") == 0 &&
         (row->unknown & VADM_SERVER_UNKNOWN(VADM_FIELD_SERVER_WORKERS_MAX)) == 0)
-        vadm_remote_set_in_flight(question->pass->source,
-                                  row->workers_max == 0 ? 1 : VADM_REMOTE_IN_FLIGHT);
+        vadm_remote_set_max_in_flight(question->pass->source,
+                                      row->workers_max == 0 ? 1 : VADM_REMOTE_IN_FLIGHT);
 }
 
 static void

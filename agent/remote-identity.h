@@ -17,6 +17,7 @@
  */
 VadmIdentity *vadm_remote_parse_identity(const vadm_typed_param *params, guint n_params,
                                          gboolean *readonly);
+/** vadm_remote_identity_equal: in all that is shown of them. Any thread. */
 gboolean vadm_remote_identity_equal(const VadmIdentity *a, const VadmIdentity *b);
 
 /** vadm_remote_parse_address: @text: "192.0.2.7:52110", "[2001:db8::1]:52110",

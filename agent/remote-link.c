@@ -32,7 +32,7 @@ struct _VadmRemoteLink {
     guint connect_timer, stale_timer;
     guint backoff_ms;
     guint silence_ms; /* how long the next connection is waited for */
-    guint in_flight;
+    guint max_in_flight;
     VadmRemoteState state; /* as logged last */
     gboolean closing;
 };
@@ -199,7 +199,7 @@ vadm_remote_on_connect(gpointer user)
     link->connect_timer = 0;
     link->silence_ms = MAX(link->silence_ms, options.call_timeout_ms);
     options.connect_timeout_ms = link->silence_ms;
-    link->in_flight = options.max_in_flight;
+    link->max_in_flight = options.max_in_flight;
     link->session = vadm_session_open(&options, NULL, &handlers, link);
     return G_SOURCE_REMOVE;
 }
@@ -232,17 +232,17 @@ vadm_remote_is_connected(const VadmRemoteSource *source)
 }
 
 void
-vadm_remote_set_in_flight(VadmRemoteSource *source, guint max)
+vadm_remote_set_max_in_flight(VadmRemoteSource *source, guint max)
 {
-    source->link->in_flight = max;
+    source->link->max_in_flight = max;
     if (source->link->session)
         vadm_session_set_max_in_flight(source->link->session, max);
 }
 
 guint
-vadm_remote_get_in_flight(const VadmRemoteSource *source)
+vadm_remote_get_max_in_flight(const VadmRemoteSource *source)
 {
-    return source->link->in_flight;
+    return source->link->max_in_flight;
 }
 
 /* Staleness */

@@ -251,7 +251,7 @@ vadm_remote_pass_feed(VadmRemotePass *pass)
     VadmRemoteQuestion *question;
 
     while (pass->done && !pass->failed &&
-           pass->in_flight < vadm_remote_get_in_flight(pass->source) &&
+           pass->in_flight < vadm_remote_get_max_in_flight(pass->source) &&
            (question = vadm_remote_pass_next(pass)))
         vadm_remote_question_ask(question);
     if (pass->done && pass->in_flight == 0)

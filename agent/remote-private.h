@@ -77,7 +77,8 @@ struct _VadmRemoteSource {
     struct _VadmRemoteWriter *writer; /* remote-set.c */
 };
 
-/* remote-snapshot.c: any thread. */
+/* remote-snapshot.c: any thread. What is new has one reference and nothing in it, and is altered
+ * by nobody once it is published. */
 VadmRemoteClient *vadm_remote_client_new(void);
 VadmRemoteSnapshot *vadm_remote_snapshot_new(void);
 VadmRemoteSnapshot *vadm_remote_snapshot_ref(VadmRemoteSnapshot *snapshot);
@@ -116,10 +117,13 @@ void vadm_remote_link_close(struct _VadmRemoteLink *link, guint timeout_ms,
                             void (*closed)(gpointer user), gpointer user);
 /** vadm_remote_link_free: calls that wait for an answer get VADM_ERROR_NO_CONNECT first. */
 void vadm_remote_link_free(struct _VadmRemoteLink *link);
+/** vadm_remote_is_connected: calls would be sent now; vadm_remote_is_fresh() tells whether what was
+ * read last may still be served. */
 gboolean vadm_remote_is_connected(const VadmRemoteSource *source);
-/** vadm_remote_set_in_flight: how many calls the daemon takes at once. */
-void vadm_remote_set_in_flight(VadmRemoteSource *source, guint max);
-guint vadm_remote_get_in_flight(const VadmRemoteSource *source);
+/** vadm_remote_set_max_in_flight: how many calls the daemon takes at once; 1 until that is known.
+ */
+void vadm_remote_set_max_in_flight(VadmRemoteSource *source, guint max);
+guint vadm_remote_get_max_in_flight(const VadmRemoteSource *source);
 /** vadm_remote_is_read: the daemon was read in full just now. */
 void vadm_remote_is_read(VadmRemoteSource *source);
 
@@ -173,6 +177,8 @@ void vadm_remote_lost(VadmRemoteSource *source);
 /** vadm_remote_expect_priority: @server's priority workers were set to @wanted: until as many are
  * seen (they come and go one by one), another number is no change by others. */
 void vadm_remote_expect_priority(VadmRemoteSource *source, guint32 server, guint32 wanted);
+/** vadm_remote_tell_change: a change by ourselves is settled: tells the event, of the snapshot that
+ * is in force. */
 void vadm_remote_tell_change(VadmRemoteSource *source);
 /** vadm_remote_forget_change: what was counted was undone, which is not told (docs/mib.md,
  * lvaConfigChanged). */

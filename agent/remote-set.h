@@ -115,6 +115,7 @@ void vadm_remote_plan_settle(VadmRemotePlan *plan, const VadmRemoteSnapshot *sna
 /** vadm_remote_plan_describe: Returns: (transfer full): "[server libvirtd] max_workers 20 -> 30",
  * "" when nothing changes but connections */
 char *vadm_remote_plan_describe(const VadmRemotePlan *plan);
+/** vadm_remote_step_describe: the same of one step. */
 char *vadm_remote_step_describe(const VadmRemoteStep *step);
 /** vadm_remote_plan_report: Returns: (transfer full): what @snapshot has of all that the steps set:
  * "[server libvirtd] max_workers 20" */

@@ -64,6 +64,8 @@ VadmSessionCall *vadm_session_calls_take_reply(VadmSessionCalls *calls, const Va
 /** vadm_session_calls_take_due: Returns: (transfer full) (nullable): the next call whose deadline
  * is not after @now; it is given up */
 VadmSessionCall *vadm_session_calls_take_due(VadmSessionCalls *calls, gint64 now);
+/** vadm_session_calls_take_failed: Returns: (transfer full) (nullable): the next call that is to be
+ * told its error */
 VadmSessionCall *vadm_session_calls_take_failed(VadmSessionCalls *calls);
 /** vadm_session_calls_take_all: Returns: (transfer full): of VadmSessionCall, in the order in which
  * they were made */

@@ -76,6 +76,7 @@ VadmSession *vadm_session_open(const VadmSessionOptions *options, GMainContext *
 /** vadm_session_free: closes the socket now; no handler and no VadmReplyFn runs later. */
 void vadm_session_free(VadmSession *session);
 
+/** vadm_session_is_open: between VadmSessionHandlers.opened and .ended. */
 gboolean vadm_session_is_open(const VadmSession *session);
 /** vadm_session_in_flight: calls that were sent and not answered, also those that were given up. */
 guint vadm_session_in_flight(const VadmSession *session);

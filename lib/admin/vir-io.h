@@ -52,6 +52,7 @@ VadmVirIo *vadm_vir_io_open(const VadmSessionOptions *options,
  */
 void vadm_vir_io_close(VadmVirIo *io);
 
+/** vadm_vir_io_is_open: the connection has not ended. Any thread. */
 gboolean vadm_vir_io_is_open(VadmVirIo *io);
 
 /** vadm_vir_io_call: Blocks. Not in the I/O thread while the connection is open. */
