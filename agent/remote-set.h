@@ -142,10 +142,6 @@ void vadm_remote_plan_revert(VadmRemoteSource *source, VadmRemotePlan *plan, gin
 /** vadm_remote_plan_disconnect: what cannot be taken back. Failures are logged. */
 void vadm_remote_plan_disconnect(VadmRemoteSource *source, const VadmRemotePlan *plan);
 
-/** vadm_remote_inquire: nobody knows what is in force of @plan: logs it when everything has been
- * read again after now. */
-void vadm_remote_inquire(VadmRemoteSource *source, VadmRemotePlan *plan);
-
 /* Element of the list below. */
 void vadm_remote_inquiry_free(gpointer inquiry);
 

@@ -36,9 +36,6 @@ void vadm_vir_enter(void);
  */
 void vadm_vir_raise(int number, int domain, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
-/** vadm_vir_raise_system: VIR_ERR_SYSTEM_ERROR with "<format>: <strerror>" and errno in int1. */
-void vadm_vir_raise_system(int domain, int errnum, const char *format, ...) G_GNUC_PRINTF(3, 4);
-
 /** vadm_vir_raise_gerror: @error: of domain VADM_ERROR; its number is that of
  * vadm_rpc_error_number(), and its errno, where it has one, goes to int1. */
 void vadm_vir_raise_gerror(int domain, const GError *error);
