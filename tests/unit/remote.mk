@@ -11,3 +11,9 @@ tests_unit_test_remote_read_LDADD = $(REMOTE_TEST_LIBS)
 tests_unit_test_remote_link_SOURCES = tests/unit/test-remote-link.c $(REMOTE_FIXTURE)
 tests_unit_test_remote_link_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_remote_link_LDADD = $(REMOTE_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test-remote-rogue
+TESTS += tests/unit/test-remote-rogue
+tests_unit_test_remote_rogue_SOURCES = tests/unit/test-remote-rogue.c $(REMOTE_FIXTURE)
+tests_unit_test_remote_rogue_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_remote_rogue_LDADD = $(REMOTE_TEST_LIBS)
