@@ -248,12 +248,86 @@ START_TEST(test_colliding_clients)
 }
 END_TEST
 
+/* Messages that nobody asked for, or for something else */
+
+static const VadmRpcHeader unasked = {
+    .program = VADM_RPC_PROGRAM_ADMIN,
+    .version = VADM_RPC_VERSION,
+    .procedure = VADM_ADMIN_PROC_CONNECT_LIST_SERVERS,
+    .type = VADM_RPC_REPLY,
+    .serial = 4711,
+    .status = VADM_RPC_OK,
+};
+
+START_TEST(test_events)
+{
+    VadmRpcHeader event = unasked;
+
+    event.type = VADM_RPC_EVENT;
+    bed_start_ready(bed, INTERVAL);
+    for (guint i = 0; i < 1000; i++)
+        peer_send(bed->peer, &event, NULL, NULL);
+    bed_refresh(bed);
+    ck_assert_uint_eq(peer_n_connections(bed->peer), 1);
+    ck_assert_uint_eq(bed->events->len, 0);
+}
+END_TEST
+
+/* What cannot be understood ends the connection, and everything is read over another one. */
+START_TEST(test_unasked)
+{
+    VadmRpcHeader header = unasked;
+
+    if (_i == 0)
+        header.type = VADM_RPC_CALL;
+    else if (_i == 1)
+        header.status = VADM_RPC_CONTINUE;
+    bed_start_ready(bed, INTERVAL);
+    peer_send(bed->peer, &header, NULL, NULL);
+    WAIT_FOR(peer_n_connections(bed->peer) == 2 && bed_is_up(bed));
+    bed_refresh(bed);
+    ck_assert_uint_eq(peer_n_connections(bed->peer), 2);
+}
+END_TEST
+
+static VadmMessage *
+answer_as_another(const VadmMessage *call, gpointer user)
+{
+    const guint32 *differs = user;
+    VadmRpcHeader header = call->header;
+
+    header.type = VADM_RPC_REPLY;
+    header.serial += differs[0];
+    header.procedure += (gint32)differs[1];
+    header.program += differs[2];
+    header.version += differs[3];
+    return vadm_message_new(&header, NULL, NULL, NULL);
+}
+
+/* An answer is taken for none but its own call. */
+START_TEST(test_answers_to_something_else)
+{
+    guint32 differs[4] = {0};
+    guint n;
+
+    differs[_i] = 1;
+    peer_handle(bed->peer, VADM_ADMIN_PROC_CONNECT_LIST_SERVERS, answer_as_another, differs);
+    bed_start(bed, 200);
+    WAIT_FOR(bed_count(bed, VADM_EVENT_DAEMON) == 1);
+    run_for(1000);
+    n = peer_n_connections(bed->peer);
+    ck_assert_msg(n >= 4 && n < 30, "%u connections", n);
+    ck_assert_uint_le(peer_n_open(bed->peer), 1);
+    ck_assert(!bed_is_up(bed));
+}
+END_TEST
+
 static Suite *
 rogue_suite(void)
 {
     const TTest *const tests[] = {
         test_types_of_numbers,  test_huge_numbers,         test_types_of_identity, test_long_texts,
-        test_long_server_names, test_thousands_of_servers, test_colliding_clients};
+        test_long_server_names, test_thousands_of_servers, test_colliding_clients, test_events};
     Suite *suite = suite_create("remote-rogue");
     TCase *tc = tcase_create("rogue");
 
@@ -261,6 +335,8 @@ rogue_suite(void)
     tcase_set_timeout(tc, 180);
     for (guint i = 0; i < G_N_ELEMENTS(tests); i++)
         tcase_add_test(tc, tests[i]);
+    tcase_add_loop_test(tc, test_unasked, 0, 3);
+    tcase_add_loop_test(tc, test_answers_to_something_else, 0, 4);
     suite_add_tcase(suite, tc);
     return suite;
 }
