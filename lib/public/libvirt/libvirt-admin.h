@@ -186,7 +186,8 @@ int virAdmServerGetThreadPoolParameters(virAdmServerPtr srv, virTypedParameterPt
  * @nparams: how many
  *
  * Sets all of them or none: an unknown or read-only name, another type than unsigned int, a name
- * that comes twice and a minimum above the maximum are errors, and change nothing.
+ * that comes twice and a minimum above the maximum are errors, and change nothing. A parameter of
+ * type 0 was not filled in, and is left out.
  * Returns: 0; -1 on failure
  */
 int virAdmServerSetThreadPoolParameters(virAdmServerPtr srv, virTypedParameterPtr params,
