@@ -230,6 +230,27 @@ io_thread(gpointer data)
 
 /* ---- in the threads of the program ---- */
 
+static void
+restore_cancel(const int *before)
+{
+    pthread_setcancelstate(*before, NULL);
+}
+
+static int
+hold_off_cancel(void)
+{
+    int before;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+/* A program may cancel a thread of its own that waits for a daemon. It ends when it is back: in
+ * the middle it would keep the lock, and the I/O thread would write to a stack that is gone. */
+#define HOLD_OFF_CANCEL                                                                            \
+    G_GNUC_UNUSED __attribute__((cleanup(restore_cancel))) const int cancel_before =               \
+        hold_off_cancel()
+
 /* GLib ends the process when it gets no descriptor for a main context. */
 static gboolean
 has_descriptors(GError **error)
@@ -316,6 +337,7 @@ vadm_vir_io_open(const VadmSessionOptions *options,
                  void (*ended)(VadmSessionEnd end, gpointer user), gpointer user,
                  VadmMessage **reply, GError **error)
 {
+    HOLD_OFF_CANCEL;
     VadmVirIo *io = io_new(options, ended, user, error);
 
     *reply = NULL;
@@ -334,6 +356,7 @@ vadm_vir_io_open(const VadmSessionOptions *options,
 void
 vadm_vir_io_close(VadmVirIo *io)
 {
+    HOLD_OFF_CANCEL;
     GThread *thread = io->thread;
 
     if (thread == g_thread_self()) {
@@ -356,6 +379,7 @@ vadm_vir_io_is_open(VadmVirIo *io)
 VadmVirIoResult
 vadm_vir_io_call(VadmVirIo *io, VadmVirIoCall *call)
 {
+    HOLD_OFF_CANCEL;
     IoWait wait = {.io = io, .call = call};
 
     if (!vadm_vir_io_is_open(io))
