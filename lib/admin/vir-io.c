@@ -16,8 +16,9 @@
 
 /* How long a daemon may take to say goodbye. */
 #define GOODBYE_MS 1000
-/* What GLib and the mailbox open for a thread, and the socket. */
-#define N_DESCRIPTORS 3
+/* What GLib and the mailbox open for a thread, the socket, and what other threads of the program
+ * may open in the moment between looking and opening. */
+#define N_DESCRIPTORS (3 + 8)
 
 typedef enum { IO_CONNECTING, IO_OPEN, IO_ENDED } IoState;
 
@@ -251,6 +252,28 @@ hold_off_cancel(void)
     G_GNUC_UNUSED __attribute__((cleanup(restore_cancel))) const int cancel_before =               \
         hold_off_cancel()
 
+/* Two threads that look at the same time would count on the same descriptors. */
+static VadmMutex descriptors_lock = VADM_MUTEX_INIT;
+
+/* A child must not find the lock taken by a thread that it has not got. */
+static void
+lock_descriptors(void)
+{
+    vadm_mutex_lock(&descriptors_lock);
+}
+
+static void
+unlock_descriptors(void)
+{
+    vadm_mutex_unlock(&descriptors_lock);
+}
+
+__attribute__((constructor)) static void
+keep_lock_over_forks(void)
+{
+    pthread_atfork(lock_descriptors, unlock_descriptors, unlock_descriptors);
+}
+
 /* GLib ends the process when it gets no descriptor for a main context. */
 static gboolean
 has_descriptors(GError **error)
@@ -270,22 +293,25 @@ has_descriptors(GError **error)
     return FALSE;
 }
 
+static gboolean
+io_open_descriptors(VadmVirIo *io, GError **error)
+{
+    VADM_LOCK_SCOPE(&descriptors_lock);
+
+    if (!has_descriptors(error))
+        return FALSE;
+    io->context = g_main_context_new();
+    io->mailbox = vadm_mailbox_new_polled(error);
+    return io->mailbox != NULL;
+}
+
 static VadmVirIo *
 io_new(const VadmSessionOptions *options, void (*ended)(VadmSessionEnd end, gpointer user),
        gpointer user, GError **error)
 {
-    g_autoptr(VadmMailbox) mailbox = NULL;
-    VadmVirIo *io;
+    VadmVirIo *io = g_new0(VadmVirIo, 1);
 
-    if (!has_descriptors(error))
-        return NULL;
-    mailbox = vadm_mailbox_new_polled(error);
-    if (!mailbox)
-        return NULL;
-    io = g_new0(VadmVirIo, 1);
     io->refs = 1;
-    io->mailbox = g_steal_pointer(&mailbox);
-    io->context = g_main_context_new();
     io->path = g_strdup(options->path);
     io->options = *options;
     io->options.path = io->path;
@@ -294,7 +320,10 @@ io_new(const VadmSessionOptions *options, void (*ended)(VadmSessionEnd end, gpoi
     g_queue_init(&io->failed);
     vadm_mutex_init(&io->lock);
     vadm_cond_init(&io->changed);
-    return io;
+    if (io_open_descriptors(io, error))
+        return io;
+    io_unref(io);
+    return NULL;
 }
 
 static gboolean

@@ -2,6 +2,9 @@
 /* What a program does to its own threads while they are in the library. */
 #include "config.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "unit.h"
 #include "vir-fixture.h"
 
@@ -71,6 +74,44 @@ START_TEST(test_cancelled_while_opening)
 }
 END_TEST
 
+/* ---- descriptors ---- */
+
+#define N_THREADS 12
+#define N_OPENS   500
+
+static void *
+open_often(void *data)
+{
+    const char *nowhere = data;
+
+    for (int i = 0; i < N_OPENS; i++)
+        ck_assert_ptr_null(virAdmConnectOpen(nowhere, 0));
+    return NULL;
+}
+
+/* GLib would end the process: each finds enough of them, and then another one has them. */
+START_TEST(test_few_descriptors)
+{
+    struct rlimit before, few;
+    pthread_t threads[N_THREADS];
+    int lowest = dup(0);
+
+    close(lowest);
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    few.rlim_cur = (rlim_t)lowest + 16;
+    setrlimit(RLIMIT_NOFILE, &few);
+    for (int i = 0; i < N_THREADS; i++)
+        pthread_create(&threads[i], NULL, open_often,
+                       (void *)"virtnone:///system?socket=/nonexistent");
+    for (int i = 0; i < N_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    setrlimit(RLIMIT_NOFILE, &before);
+    vir_open();
+    virAdmConnectClose(conn);
+}
+END_TEST
+
 static Suite *
 vir_threads_suite(void)
 {
@@ -81,6 +122,7 @@ vir_threads_suite(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_cancelled_in_a_call);
     tcase_add_test(tc, test_cancelled_while_opening);
+    tcase_add_test(tc, test_few_descriptors);
     suite_add_tcase(suite, tc);
     return suite;
 }
