@@ -42,7 +42,11 @@ class Options(unittest.TestCase):
              r"source libvirtd.*uri.*libvirt-admin-sock.*source a"),
             ("[source virtlogd]\n[source virtlogd]\n", r"source virtlogd.*twice"),
             ("[source virtlogd]\nrefresh_interval = 0\n", r"refresh_interval.*'0'.*1 to 3600"),
-            ("[log]\noutputs = 1:file:/nonexistent/x.log\n", r"/nonexistent/x\.log"),
+            ("[source a]\nuri = libvirtd://other/system\n", r"source a.*uri.*names a host"),
+            ("[source a]\nuri = libvirtd:///system?socket=x\n", r"source a.*uri.*absolute path"),
+            ("[log]\nfilters = 9:x\n", r"test\.conf.*\[log\], key filters: value '9:x': Invalid"),
+            ("[log]\noutputs = 1:file:/nonexistent/x.log\n",
+             r"\[log\], key outputs: value '1:file:/nonexistent/x\.log': failed to open"),
             ("".join(f"[source s{n}]\nuri = libvirtd:///system?socket=/s{n}\n" for n in range(65)),
              r"source s64.*64 sources"),
         )
@@ -51,6 +55,12 @@ class Options(unittest.TestCase):
                 status, out, err = self.run_with(text, "--check-config")
                 self.assertEqual(status, 2, out + err)
                 self.assertRegex(err.replace("\n", " "), pattern)
+        for name in "FILTERS", "OUTPUTS":
+            with self.subTest(name=name):
+                status, _, err = self.run_with("", "--check-config",
+                                               env={"VIRTADM_LOG_" + name: "9:x"})
+                self.assertEqual(status, 2)
+                self.assertRegex(err, f"environment VIRTADM_LOG_{name}: '9:x': [A-Z]")
         for options in (["--nosuch"], ["extra"], ["--log-level", "9"]):
             status, _, err = harness.run(self.binary, *options)
             self.assertEqual(status, 2)
