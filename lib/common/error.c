@@ -28,14 +28,6 @@ vadm_error_private_clear(VadmErrorPrivate *priv)
 /* The macro defines vadm_error_quark() and the accessor of the private part. */
 G_DEFINE_EXTENDED_ERROR(VadmError, vadm_error)
 
-/* The macro's first call registers the domain without a lock: of two threads that both fail for
- * the first time GLib would call the second a programming error. */
-__attribute__((constructor)) static void
-vadm_error_register(void)
-{
-    (void)vadm_error_quark();
-}
-
 void
 vadm_error_set_errno(GError **error, int errnum, const char *format, ...)
 {
