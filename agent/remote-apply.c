@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "agent/remote-memory.h"
 #include "agent/remote-set.h"
 #include "rpc/admin.h"
 #include "rpc/rpc-error.h"
@@ -441,21 +442,42 @@ remote_on_closed(VadmSession *session, const VadmMessage *reply, const GError *e
     g_free(closing);
 }
 
+gboolean
+vadm_remote_plan_knows_clients(const VadmRemoteSource *source, const VadmRemotePlan *plan)
+{
+    return plan->closes->len == 0 ||
+           (vadm_remote_is_connected(source) && plan->connection == source->memory->connection);
+}
+
+static void
+remote_disconnect(VadmRemoteSource *source, const VadmRemoteClose *close)
+{
+    RemoteClosing *closing = g_new0(RemoteClosing, 1);
+    vadm_admin_client_close_args args = {.clnt = {.srv = {.name = close->server}, .id = close->id}};
+
+    closing->source = source;
+    closing->server = g_strdup(close->server);
+    closing->id = close->id;
+    vadm_remote_call(source, VADM_ADMIN_PROC_CLIENT_CLOSE,
+                     (xdrproc_t)xdr_vadm_admin_client_close_args, &args, REMOTE_CLOSE_MS,
+                     remote_on_closed, closing);
+}
+
 void
 vadm_remote_plan_disconnect(VadmRemoteSource *source, const VadmRemotePlan *plan)
 {
+    gboolean known = vadm_remote_plan_knows_clients(source, plan);
+
     for (guint i = 0; i < plan->closes->len; i++) {
         const VadmRemoteClose *close = g_ptr_array_index(plan->closes, i);
-        RemoteClosing *closing = g_new0(RemoteClosing, 1);
-        vadm_admin_client_close_args args = {
-            .clnt = {.srv = {.name = close->server}, .id = close->id}};
 
-        closing->source = source;
-        closing->server = g_strdup(close->server);
-        closing->id = close->id;
-        vadm_remote_call(source, VADM_ADMIN_PROC_CLIENT_CLOSE,
-                         (xdrproc_t)xdr_vadm_admin_client_close_args, &args, REMOTE_CLOSE_MS,
-                         remote_on_closed, closing);
+        if (known)
+            remote_disconnect(source, close);
+        else
+            VADM_WARN("%s: client %" G_GUINT64_FORMAT
+                      " of server %s is not disconnected: the connection to the daemon was lost "
+                      "meanwhile, and the client of that id may be another one now",
+                      source->name, close->id, close->server);
     }
 }
 

@@ -4,6 +4,7 @@
  * main thread, which has the connection; the outcome goes back by the caller's mailbox. What is
  * posted is run in order, so the end of one transaction comes before the beginning of the next.
  */
+#include "agent/remote-memory.h"
 #include "agent/remote-set.h"
 #include "common/source-job.h"
 
@@ -136,7 +137,8 @@ remote_prepare_job(gpointer data)
     RemoteJob *job = data;
     VadmRemoteSource *source = job->source;
     g_autoptr(VadmRemoteSnapshot) snapshot = vadm_remote_get_snapshot(source);
-    gboolean reads = vadm_remote_plan_reads(job->base.changes, job->base.n_changes);
+    gboolean reads =
+        source->memory->anew || vadm_remote_plan_reads(job->base.changes, job->base.n_changes);
 
     if (remote_job_is_late(job)) {
         remote_job_fail(job, VADM_ERROR_BUSY, "the agent is busy");
@@ -217,6 +219,13 @@ remote_commit_job(gpointer data)
         report = vadm_remote_plan_report(plan, snapshot);
         remote_job_fail(job, VADM_ERROR_CONFLICT,
                         "somebody has changed it since this was checked; in force is %s", report);
+        return;
+    }
+    if (!vadm_remote_plan_knows_clients(source, plan)) {
+        remote_job_fail(job, VADM_ERROR_CONFLICT,
+                        "the connection to %s was lost since this was checked: the clients may be "
+                        "others now",
+                        source->name);
         return;
     }
     job->generation = snapshot->generation;

@@ -130,7 +130,8 @@ gboolean vadm_vir_params_from_wire(const vadm_typed_param *list, guint n,
  * vadm_vir_params_to_wire: (vir-params-wire.c)
  * @params: the program's, @nparams of them, at least 0
  * @list: (out): copies, for vadm_vir_params_wire_free(); never NULL
- * @n: (out): @nparams
+ * @n: (out): how many of @params have a type; those of type 0 are not set, and are left out as by
+ *     libvirt
  *
  * Returns: FALSE: an error was raised: a type that does not exist
  */

@@ -26,3 +26,9 @@ TESTS += tests/unit/test-remote-faults
 tests_unit_test_remote_faults_SOURCES = tests/unit/test-remote-faults.c agent/set-call.c $(SET_BED)
 tests_unit_test_remote_faults_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_remote_faults_LDADD = $(SET_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test-remote-connection
+TESTS += tests/unit/test-remote-connection
+tests_unit_test_remote_connection_SOURCES = tests/unit/test-remote-connection.c $(SET_BED)
+tests_unit_test_remote_connection_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_remote_connection_LDADD = $(SET_TEST_LIBS)

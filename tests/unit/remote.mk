@@ -25,3 +25,9 @@ tests_unit_test_remote_events_LDADD = $(REMOTE_TEST_LIBS)
 tests_unit_test_remote_again_SOURCES = tests/unit/test-remote-again.c $(REMOTE_FIXTURE)
 tests_unit_test_remote_again_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_remote_again_LDADD = $(REMOTE_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/test-remote-rogue
+TESTS += tests/unit/test-remote-rogue
+tests_unit_test_remote_rogue_SOURCES = tests/unit/test-remote-rogue.c $(REMOTE_FIXTURE)
+tests_unit_test_remote_rogue_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_remote_rogue_LDADD = $(REMOTE_TEST_LIBS)

@@ -185,6 +185,30 @@ START_TEST(test_undo)
 }
 END_TEST
 
+/* A server that is not there any more when it comes to it: the calls before are taken back, and
+ * what is not there is told. */
+START_TEST(test_server_is_gone)
+{
+    g_autofree char *before = NULL;
+    g_auto(Outcome) outcome = {0};
+    FakeServer *gone = fake_add_server(set->bed->fake, "gone");
+    VadmTxn *txn;
+
+    bed_refresh(set->bed);
+    txn = PREPARED(set, NUMBER(LOG_LEVEL, 0, 1, 0), NUMBER(SERVER_CLIENTS_MAX, 3, 70, 1));
+    FAKE_SET(set->bed->fake, g_ptr_array_remove(set->bed->fake->servers, gone));
+    before = set_bed_state(set);
+    set_commit(set, txn, &outcome);
+    ck_assert_ptr_nonnull(outcome.error);
+    ck_assert_uint_eq(outcome.tag, 1);
+    assert_has(outcome.error->message, "no such server; not everything is as before");
+    assert_has(outcome.error->message, "[server gone] is not there");
+    set_abort(set, txn);
+    assert_as_before(before);
+    assert_usable();
+}
+END_TEST
+
 /* An answer that comes when nobody waits for it any more changes nothing. */
 START_TEST(test_late_answer)
 {
@@ -502,6 +526,7 @@ main(void)
     tcase_add_loop_test(tc, test_apply, 0, CALLS * SET_FAILURES);
     tcase_add_loop_test(tc, test_take_back, 0, (CALLS - 1) * SET_FAILURES);
     tcase_add_loop_test(tc, test_undo, 0, CALLS * SET_FAILURES);
+    tcase_add_test(tc, test_server_is_gone);
     tcase_add_test(tc, test_late_answer);
     tcase_add_test(tc, test_given_up);
     tcase_add_loop_test(tc, test_end_while_preparing, 0, 4);
