@@ -4,14 +4,8 @@
 
 #include <string.h>
 
-<<<<<<< HEAD
-/* In the place of vadm_admin_uri_to_socket(): "NAME:///system" is /run/NAME. */
-=======
-#include "daemon/config.h"
-
 /* In the place of vadm_admin_uri_to_socket(), which takes no notice of a host: "NAME:///system" is
  * /run/NAME, and "NAME:///system?socket=PATH" is PATH. */
->>>>>>> w/Y3
 static char *
 to_socket(const char *uri, GError **error)
 {
