@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What log.c, log-set.c, log-sink.c and log-file.c share; nobody else includes it.
+ * What log.c, log-set.c, log-sink.c, log-write.c and log-file.c share; nobody else includes it.
  *
  * Locks, in the order in which they may be taken: VadmLog.registry, VadmLogSink.lock.
  * VadmLog.swap is taken alone. A logging thread takes swap and the locks of its sinks, never
