@@ -23,13 +23,36 @@ log_options_level(const char *from, const char *text, guint32 *level, GError **e
     return TRUE;
 }
 
+/* As what the file says, it is understood here, where it can be told where it stands. */
 static gboolean
-log_options_text(const char *variable, const char *key, char **text, GHashTable *origins)
+log_options_check(const char *variable, const char *key, const char *value,
+                  const VadmConfig *config, GError **error)
+{
+    g_autoptr(GError) rule = NULL;
+    g_autofree char *normal =
+        g_str_equal(key, "filters")
+            ? vadm_log_normalise_filters(value, &rule)
+            : vadm_log_normalise_outputs(value, config->log_default_outputs, &rule);
+
+    if (!normal)
+        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG, "environment %s: '%s': %s", variable,
+                    value, rule->message);
+    return normal != NULL;
+}
+
+/* @text: (inout): the value of @key, which the variable replaces unless it is empty
+ * @given: (out): whether it did */
+static gboolean
+log_options_text(const char *variable, const char *key, char **text, const VadmConfig *config,
+                 GHashTable *origins, gboolean *given, GError **error)
 {
     const char *value = g_getenv(variable);
     g_autofree char *origin = g_strconcat("environment ", variable, NULL);
 
-    if (!value || !*value)
+    *given = value && *value;
+    if (!*given)
+        return TRUE;
+    if (!log_options_check(variable, key, value, config, error))
         return FALSE;
     g_free(*text);
     *text = g_strdup(value);
@@ -52,10 +75,15 @@ gboolean
 vadm_log_options_apply(VadmConfig *config, const char *level, GHashTable *origins, GError **error)
 {
     const char *debug = g_getenv("VIRTADM_DEBUG");
+    gboolean filters, outputs;
 
-    log_options_text("VIRTADM_LOG_FILTERS", "filters", &config->log_filters, origins);
+    if (!log_options_text("VIRTADM_LOG_FILTERS", "filters", &config->log_filters, config, origins,
+                          &filters, error) ||
+        !log_options_text("VIRTADM_LOG_OUTPUTS", "outputs", &config->log_outputs, config, origins,
+                          &outputs, error))
+        return FALSE;
     /* Those of SNMP are not in force then. */
-    if (log_options_text("VIRTADM_LOG_OUTPUTS", "outputs", &config->log_outputs, origins))
+    if (outputs)
         config->log_outputs_guarded = FALSE;
     if (debug && *debug &&
         !log_options_set_level("environment VIRTADM_DEBUG", debug, config, origins, error))
@@ -127,6 +155,7 @@ vadm_log_options_open(VadmLog *log, VadmConfig *config, GPtrArray *warnings, GEr
         if (!first)
             first = g_error_copy(last);
     }
-    g_propagate_prefixed_error(error, g_steal_pointer(&last), "logging: ");
+    g_propagate_prefixed_error(error, g_steal_pointer(&last),
+                               "group [log], key outputs: value '%s': ", base->log_outputs);
     return NULL;
 }

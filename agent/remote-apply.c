@@ -36,6 +36,7 @@ typedef struct {
 
 static void remote_run_forwards(RemoteRun *run);
 static void remote_run_backwards(RemoteRun *run);
+static void remote_inquire(VadmRemoteSource *source, VadmRemotePlan *plan);
 
 static RemoteRun *
 remote_run_new(VadmRemoteSource *source, VadmRemotePlan *plan, gint64 deadline,
@@ -200,7 +201,7 @@ remote_run_lose(RemoteRun *run, const GError *why)
                     "%s%s: no answer (%s): what is in force is not known, and will be logged when "
                     "the daemon could be read again",
                     run->backwards ? "taking back " : "", thing, why->message);
-    vadm_remote_inquire(run->source, run->plan);
+    remote_inquire(run->source, run->plan);
     vadm_remote_drop(run->source, VADM_ORIGIN_SNMP, "a change was not answered");
     remote_run_end(run);
 }
@@ -217,7 +218,7 @@ remote_run_disconnected(RemoteRun *run)
                               : "what is in force is not known, and will be logged when the daemon "
                                 "could be read again");
     if (!untouched)
-        vadm_remote_inquire(run->source, run->plan);
+        remote_inquire(run->source, run->plan);
     remote_run_end(run);
 }
 
@@ -233,7 +234,7 @@ remote_run_on_verified(gboolean fresh, gpointer user)
     if (!fresh) {
         remote_run_fail(run, VADM_ERROR_NO_CONNECT,
                         "the daemon could not be read again: what is in force is not known");
-        vadm_remote_inquire(run->source, run->plan);
+        remote_inquire(run->source, run->plan);
     } else if (!vadm_remote_plan_is_shown(run->plan, snapshot, VADM_REMOTE_BEFORE)) {
         remote_run_fail(run, VADM_ERROR_CONFLICT, "not everything is as before: in force is %s",
                         report);
@@ -520,9 +521,10 @@ remote_inquiry_look(gpointer user)
     return G_SOURCE_REMOVE;
 }
 
-/* Looking now and then is enough, and needs nobody to know of it. */
-void
-vadm_remote_inquire(VadmRemoteSource *source, VadmRemotePlan *plan)
+/* Nobody knows what is in force of @plan: it is logged when everything has been read again after
+ * now. Looking now and then is enough, and needs nobody to know of it. */
+static void
+remote_inquire(VadmRemoteSource *source, VadmRemotePlan *plan)
 {
     RemoteInquiry *inquiry = g_new0(RemoteInquiry, 1);
 

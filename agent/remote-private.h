@@ -181,9 +181,8 @@ void vadm_remote_tell_change(VadmRemoteSource *source);
 /** vadm_remote_forget_change: what was counted was undone, which is not told (docs/mib.md,
  * lvaConfigChanged). */
 void vadm_remote_forget_change(VadmRemoteSource *source);
-/** vadm_remote_get_high_percent, _set_: lvaServerClientsHighPercent, the agent's own. Setting it
- * takes part in the alarm at once. */
-guint32 vadm_remote_get_high_percent(VadmRemoteSource *source, guint32 server);
+/** vadm_remote_set_high_percent: lvaServerClientsHighPercent of @server, which is the agent's own
+ * and takes part in the alarm at once. */
 void vadm_remote_set_high_percent(VadmRemoteSource *source, guint32 server, guint32 percent);
 
 /* remote-set.c */

@@ -146,10 +146,6 @@ gboolean vadm_remote_plan_knows_clients(const VadmRemoteSource *source, const Va
 /** vadm_remote_plan_disconnect: what cannot be taken back. Failures are logged. */
 void vadm_remote_plan_disconnect(VadmRemoteSource *source, const VadmRemotePlan *plan);
 
-/** vadm_remote_inquire: nobody knows what is in force of @plan: logs it when everything has been
- * read again after now. */
-void vadm_remote_inquire(VadmRemoteSource *source, VadmRemotePlan *plan);
-
 /* Element of the list below. */
 void vadm_remote_inquiry_free(gpointer inquiry);
 

@@ -85,13 +85,42 @@ vadm_set_finish(VadmSet *set)
     vadm_set_reset(set);
 }
 
+/* As RFC 3416 calls it, and the tools. */
+static const char *
+vadm_status_name(VadmStatus status)
+{
+    switch (status) {
+    case VADM_STATUS_WRONG_TYPE:
+        return "wrongType";
+    case VADM_STATUS_WRONG_LENGTH:
+        return "wrongLength";
+    case VADM_STATUS_WRONG_VALUE:
+        return "wrongValue";
+    case VADM_STATUS_NO_CREATION:
+        return "noCreation";
+    case VADM_STATUS_INCONSISTENT_VALUE:
+        return "inconsistentValue";
+    case VADM_STATUS_RESOURCE_UNAVAILABLE:
+        return "resourceUnavailable";
+    case VADM_STATUS_COMMIT_FAILED:
+        return "commitFailed";
+    case VADM_STATUS_UNDO_FAILED:
+        return "undoFailed";
+    case VADM_STATUS_NOT_WRITABLE:
+        return "notWritable";
+    default:
+        return "genErr";
+    }
+}
+
 /* Names the thing, the value and the rule for the operator: SNMP errors carry no text. */
 static VadmStatus
 vadm_set_refuse(VadmSet *set, VadmStatus status, const char *thing, const char *rule)
 {
     g_autofree char *message = g_strdup_printf("%s: %s", thing ? thing : "SET", rule);
 
-    VADM_INFO("refused (error-status %d): %s", (int)status, message);
+    VADM_INFO("%s: refused (%s): %s", vadm_settings_get_name(set->settings),
+              vadm_status_name(status), message);
     vadm_settings_set_last_error(set->settings, message);
     return status;
 }
@@ -143,12 +172,13 @@ vadm_set_settle(VadmSet *set, const char *why)
     case VADM_SET_NONE:
         return;
     case VADM_SET_PREPARED:
-        VADM_INFO("transaction %u: %s before it was committed: aborted", set->key.transaction, why);
+        VADM_INFO("%s: transaction %u: %s before it was committed: aborted",
+                  vadm_settings_get_name(set->settings), set->key.transaction, why);
         vadm_set_abort(set);
         return;
     case VADM_SET_COMMITTED:
-        VADM_WARN("transaction %u: %s after it was committed: the change stays in force",
-                  set->key.transaction, why);
+        VADM_WARN("%s: transaction %u: %s after it was committed: the change stays in force",
+                  vadm_settings_get_name(set->settings), set->key.transaction, why);
         vadm_set_finish(set);
         return;
     case VADM_SET_PREPARING:

@@ -8,6 +8,7 @@
 #include "common/log.h"
 
 struct _VadmSettings {
+    char *name;
     VadmMutex lock;
     VadmSettingsValues values; /* under lock */
     char *last_error;          /* under lock */
@@ -17,10 +18,11 @@ struct _VadmSettings {
 enum { VADM_SETTING_LOCK = 1, VADM_SETTING_ENABLE = 2, VADM_SETTING_INTERVAL = 4 };
 
 VadmSettings *
-vadm_settings_new(guint16 notify_enable, guint32 notify_min_interval)
+vadm_settings_new(const char *name, guint16 notify_enable, guint32 notify_min_interval)
 {
     VadmSettings *settings = g_new0(VadmSettings, 1);
 
+    settings->name = g_strdup(name);
     vadm_mutex_init(&settings->lock);
     settings->values.lock = g_random_int() & VADM_LOCK_BOUND;
     settings->last_error = g_strdup("");
@@ -37,7 +39,14 @@ vadm_settings_free(VadmSettings *settings)
         return;
     vadm_mutex_clear(&settings->lock);
     g_free(settings->last_error);
+    g_free(settings->name);
     g_free(settings);
+}
+
+const char *
+vadm_settings_get_name(const VadmSettings *settings)
+{
+    return settings->name;
 }
 
 VadmSettingsValues
@@ -187,6 +196,18 @@ vadm_settings_apply(VadmSettings *settings, const VadmSettingsValues *values, gu
         settings->values.notify_min_interval = values->notify_min_interval;
 }
 
+static void
+vadm_settings_tell(const VadmSettings *settings, const VadmSettingsValues *from,
+                   const VadmSettingsValues *to, guint fields, const char *origin)
+{
+    if (fields & VADM_SETTING_ENABLE)
+        VADM_INFO("%s: lvaNotifyEnable 0x%03x -> 0x%03x (%s)", settings->name, from->notify_enable,
+                  to->notify_enable, origin);
+    if (fields & VADM_SETTING_INTERVAL)
+        VADM_INFO("%s: lvaNotifyMinInterval %u -> %u (%s)", settings->name,
+                  from->notify_min_interval, to->notify_min_interval, origin);
+}
+
 void
 vadm_settings_commit(VadmSettings *settings, VadmSettingsTxn *txn)
 {
@@ -194,12 +215,20 @@ vadm_settings_commit(VadmSettings *settings, VadmSettingsTxn *txn)
         return;
     vadm_settings_apply(settings, &txn->next, txn->fields);
     txn->committed = TRUE;
-    if (txn->fields & VADM_SETTING_ENABLE)
-        VADM_INFO("lvaNotifyEnable 0x%03x -> 0x%03x (snmp)", txn->before.notify_enable,
-                  txn->next.notify_enable);
-    if (txn->fields & VADM_SETTING_INTERVAL)
-        VADM_INFO("lvaNotifyMinInterval %u -> %u (snmp)", txn->before.notify_min_interval,
-                  txn->next.notify_min_interval);
+    vadm_settings_tell(settings, &txn->before, &txn->next, txn->fields, "snmp");
+}
+
+void
+vadm_settings_reload(VadmSettings *settings, const VadmSettingsValues *was,
+                     const VadmSettingsValues *is)
+{
+    const VadmSettingsValues before = vadm_settings_get(settings);
+    guint fields =
+        (was->notify_enable != is->notify_enable ? VADM_SETTING_ENABLE : 0u) |
+        (was->notify_min_interval != is->notify_min_interval ? VADM_SETTING_INTERVAL : 0u);
+
+    vadm_settings_apply(settings, is, fields);
+    vadm_settings_tell(settings, &before, is, fields, "reload");
 }
 
 void

@@ -28,6 +28,7 @@ typedef struct {
 
 /**
  * vadm_settings_new:
+ * @name: of the daemon, for the log: one agent may serve several
  * @notify_enable: bit n: lvaNotifyEnable bit n (as VadmConfig.notify_enable)
  * @notify_min_interval: seconds, 0..VADM_NOTIFY_INTERVAL_BOUND
  *
@@ -35,11 +36,26 @@ typedef struct {
  * restart does not take it for the current one (RFC 2579, TestAndIncr).
  * Returns: (transfer full)
  */
-VadmSettings *vadm_settings_new(guint16 notify_enable, guint32 notify_min_interval);
+VadmSettings *vadm_settings_new(const char *name, guint16 notify_enable,
+                                guint32 notify_min_interval);
 void vadm_settings_free(VadmSettings *settings);
+
+/** vadm_settings_get_name: Returns: the name of the daemon. Any thread. */
+const char *vadm_settings_get_name(const VadmSettings *settings);
 
 /** vadm_settings_get: a copy of all values of one moment. Any thread. */
 VadmSettingsValues vadm_settings_get(VadmSettings *settings);
+
+/**
+ * vadm_settings_reload:
+ * @was, @is: what the configuration file said when it was last read, and what it says now; the lock
+ *     does not count
+ *
+ * Puts in force what has changed in the file. What has not keeps the value that a SET has given it:
+ * the reload of a log rotation takes nothing back. Any thread.
+ */
+void vadm_settings_reload(VadmSettings *settings, const VadmSettingsValues *was,
+                          const VadmSettingsValues *is);
 
 /** vadm_settings_access: VADM_ACCESS_NONE for a field that does not belong to the agent. Any
  * thread. */

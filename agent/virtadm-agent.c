@@ -44,6 +44,7 @@ typedef struct {
     GMainLoop *loop;
     VadmLog *log;
     VadmConfig *file;   /* what the configuration file said at the start */
+    VadmConfig *last;   /* and when it was last read */
     VadmConfig *config; /* that, with environment and command line over it */
     GArray *daemons;    /* of VadmSnmpDaemon */
     VadmSnmpThread *snmp;
@@ -69,24 +70,30 @@ program_load_file(const Program *program, GHashTable *origins, GError **error)
 
 /* ---- reloading ---- */
 
-/* Only the logging of the program itself can be changed while it runs; for the rest a restart costs
- * nothing, as the agent has no clients. */
+/* What belongs to the program itself can be changed while it runs: its logging, and what it
+ * notifies. For the rest a restart costs nothing, as the agent has no clients.
+ * Returns: (transfer full) (nullable) */
 static char *
 program_list_static_changes(const Program *program, const VadmConfig *file)
 {
-    g_autoptr(GPtrArray) parts = g_ptr_array_new_with_free_func(g_free);
     char *others;
-    VadmConfig *merged = vadm_config_merge_reload(program->file, program->file, file, &others);
 
-    if (others)
-        g_ptr_array_add(parts, others);
-    if (merged->notify_enable != program->file->notify_enable)
-        g_ptr_array_add(parts, g_strdup("[notify] enable"));
-    if (merged->notify_min_interval != program->file->notify_min_interval)
-        g_ptr_array_add(parts, g_strdup("[notify] min_interval"));
-    vadm_config_unref(merged);
-    g_ptr_array_add(parts, NULL);
-    return g_strjoinv(", ", (char **)parts->pdata);
+    vadm_config_unref(vadm_config_merge_reload(program->file, program->file, file, &others));
+    return others;
+}
+
+static void
+program_reload_notify(Program *program, VadmConfig *file)
+{
+    const VadmConfig *last = program->last ? program->last : program->file;
+    const VadmSettingsValues was = {0, last->notify_enable, last->notify_min_interval};
+    const VadmSettingsValues is = {0, file->notify_enable, file->notify_min_interval};
+
+    for (guint i = 0; i < program->daemons->len; i++)
+        vadm_settings_reload(g_array_index(program->daemons, VadmSnmpDaemon, i).settings, &was,
+                             &is);
+    g_clear_pointer(&program->last, vadm_config_unref);
+    program->last = vadm_config_ref(file);
 }
 
 static gboolean
@@ -121,8 +128,9 @@ program_reload(Program *program)
         VADM_ERR("reload: nothing is changed: %s", error->message);
         return;
     }
+    program_reload_notify(program, file);
     others = program_list_static_changes(program, file);
-    if (*others)
+    if (others)
         VADM_WARN("reload: these take a restart: %s", others);
 }
 
@@ -156,7 +164,8 @@ program_add_daemon(Program *program, const VadmSourceConfig *source)
     };
     VadmSnmpDaemon daemon = {
         .source = vadm_source_remote_new(&remote),
-        .settings = vadm_settings_new(config->notify_enable, config->notify_min_interval),
+        .settings =
+            vadm_settings_new(source->name, config->notify_enable, config->notify_min_interval),
         .name = source->name,
     };
 
@@ -332,6 +341,7 @@ main(int argc, char **argv)
     vadm_options_clear(&program.options);
     g_array_unref(program.daemons);
     vadm_config_unref(program.file);
+    vadm_config_unref(program.last);
     vadm_config_unref(program.config);
     g_ptr_array_unref(program.warnings);
     return status;

@@ -110,7 +110,7 @@ program_start_snmp(Program *program, const VadmConfig *config, GError **error)
         return TRUE;
     program->source = daemon.source = vadm_source_local_new(program->daemon);
     program->settings = daemon.settings =
-        vadm_settings_new(config->notify_enable, config->notify_min_interval);
+        vadm_settings_new(config->name, config->notify_enable, config->notify_min_interval);
     program->snmp = vadm_snmp_thread_start(&snmp, &daemon, 1, error);
     return program->snmp != NULL;
 }

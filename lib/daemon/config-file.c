@@ -199,6 +199,22 @@ vadm_config_load_key(const VadmConfigLoad *load, gpointer base, const VadmConfig
     return vadm_config_fail(load, group, key->name, value, rule->message, error);
 }
 
+/* Understood here, so that the error names file and key; opened when it is put to use. */
+static gboolean
+vadm_config_check_log(const VadmConfigLoad *load, GError **error)
+{
+    const VadmConfig *config = load->config;
+    g_autoptr(GError) rule = NULL;
+    g_autofree char *filters = vadm_log_normalise_filters(config->log_filters, &rule);
+    g_autofree char *outputs = NULL;
+
+    if (!filters)
+        return vadm_config_fail(load, "log", "filters", config->log_filters, rule->message, error);
+    outputs = vadm_log_normalise_outputs(config->log_outputs, config->log_default_outputs, &rule);
+    return outputs ||
+           vadm_config_fail(load, "log", "outputs", config->log_outputs, rule->message, error);
+}
+
 static gboolean
 vadm_config_load_globals(const VadmConfigLoad *load, GError **error)
 {
@@ -208,7 +224,7 @@ vadm_config_load_globals(const VadmConfigLoad *load, GError **error)
         if (group && !vadm_config_load_key(load, load->config, key, group, error))
             return FALSE;
     }
-    return TRUE;
+    return vadm_config_check_log(load, error);
 }
 
 static VadmServerConfig *

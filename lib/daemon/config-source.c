@@ -51,16 +51,44 @@ vadm_source_is_name(const char *name)
            !g_ascii_isspace(name[length - 1]);
 }
 
+/* virt-admin takes no notice of a host in a URI, and connects to the daemon of this one: who wrote
+ * it here expects another. */
+static gboolean
+vadm_source_names_host(const char *uri)
+{
+    const char *authority = strstr(uri, "://");
+
+    return authority && !strchr("/?#", authority[strlen("://")]);
+}
+
+/* Returns: (transfer full) (nullable): what is wrong with the URI or its socket */
+static char *
+vadm_source_find_fault(VadmSourceConfig *source, VadmUriToSocket to_socket)
+{
+    g_autoptr(GError) rule = NULL;
+
+    source->path = to_socket(source->uri, &rule);
+    if (!source->path)
+        return g_strdup(rule->message);
+    if (vadm_source_names_host(source->uri))
+        return g_strdup("names a host, and only daemons of this one can be administered");
+    /* A service has another working directory than the shell where it was tried. */
+    if (*source->path != '/')
+        return g_strdup_printf("the socket '%s' must be an absolute path", source->path);
+    if (strlen(source->path) > VADM_SOCKET_PATH_MAX)
+        return g_strdup_printf("the path of a socket has at most %u octets, not %zu",
+                               VADM_SOCKET_PATH_MAX, strlen(source->path));
+    return NULL;
+}
+
 static gboolean
 vadm_source_find_path(const VadmConfigLoad *load, VadmSourceConfig *source, const char *group,
                       GError **error)
 {
-    g_autoptr(GError) rule = NULL;
+    g_autofree char *fault =
+        load->to_socket ? vadm_source_find_fault(source, load->to_socket) : NULL;
 
-    if (!load->to_socket)
-        return TRUE;
-    source->path = load->to_socket(source->uri, &rule);
-    return source->path || vadm_config_fail(load, group, "uri", source->uri, rule->message, error);
+    return !fault || vadm_config_fail(load, group, "uri", source->uri, fault, error);
 }
 
 static gboolean

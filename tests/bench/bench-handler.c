@@ -386,7 +386,7 @@ static gboolean
 bench_run(Bench *bench, BenchRun run, guint requests)
 {
     VadmSource *source = vadm_source_local_new(bench->daemon);
-    VadmSettings *settings = vadm_settings_new(0, 5);
+    VadmSettings *settings = vadm_settings_new("bench", 0, 5);
     double begun;
 
     bench->handler = vadm_handler_new(source, settings, NULL, TRUE);

@@ -42,7 +42,11 @@ class Options(unittest.TestCase):
              r"source libvirtd.*uri.*libvirt-admin-sock.*source a"),
             ("[source virtlogd]\n[source virtlogd]\n", r"source virtlogd.*twice"),
             ("[source virtlogd]\nrefresh_interval = 0\n", r"refresh_interval.*'0'.*1 to 3600"),
-            ("[log]\noutputs = 1:file:/nonexistent/x.log\n", r"/nonexistent/x\.log"),
+            ("[source a]\nuri = libvirtd://other/system\n", r"source a.*uri.*names a host"),
+            ("[source a]\nuri = libvirtd:///system?socket=x\n", r"source a.*uri.*absolute path"),
+            ("[log]\nfilters = 9:x\n", r"test\.conf.*\[log\], key filters: value '9:x': Invalid"),
+            ("[log]\noutputs = 1:file:/nonexistent/x.log\n",
+             r"\[log\], key outputs: value '1:file:/nonexistent/x\.log': failed to open"),
             ("".join(f"[source s{n}]\nuri = libvirtd:///system?socket=/s{n}\n" for n in range(65)),
              r"source s64.*64 sources"),
         )
@@ -51,6 +55,12 @@ class Options(unittest.TestCase):
                 status, out, err = self.run_with(text, "--check-config")
                 self.assertEqual(status, 2, out + err)
                 self.assertRegex(err.replace("\n", " "), pattern)
+        for name in "FILTERS", "OUTPUTS":
+            with self.subTest(name=name):
+                status, _, err = self.run_with("", "--check-config",
+                                               env={"VIRTADM_LOG_" + name: "9:x"})
+                self.assertEqual(status, 2)
+                self.assertRegex(err, f"environment VIRTADM_LOG_{name}: '9:x': [A-Z]")
         for options in (["--nosuch"], ["extra"], ["--log-level", "9"]):
             status, _, err = harness.run(self.binary, *options)
             self.assertEqual(status, 2)
@@ -228,26 +238,51 @@ class Program(unittest.TestCase):
         agent.wait_for_state("up")
         harness.wait_for(lambda: "unreachable" in agent.log_text(), "messages in the new file")
 
+    def reload(self, agent, text, *, answer, log):
+        """Gives it another file, and waits for what it says about it."""
+        before = self.place.read(log).count(answer) if os.path.exists(log) else 0
+        self.place.write(os.path.basename(agent.conf), text)
+        agent.process.kill(signal.SIGHUP)
+        harness.wait_for(lambda: os.path.exists(log) and
+                         self.place.read(log).count(answer) > before, answer)
+        return self.place.read(log)
+
     def test_reload(self):
-        """The log is reloaded, the rest named; a bad file changes nothing."""
+        """The log is reloaded, what cannot be is named; a bad file changes nothing."""
         agent = harness.Agent(self.place, self.snmpd, ("libvirtd", self.place.path("absent")))
         self.assertNotIn(" info : ", agent.log_text().split("hostname", 1)[-1])
         other = os.path.join(agent.logdir, "other.log")
-        self.place.write(os.path.basename(agent.conf), agent.text.replace(
+        text = self.reload(agent, agent.text.replace(
             "[log]", "[log]\nlevel = 1").replace(agent.log, other).replace(
-                "refresh_interval = 1", "refresh_interval = 9").replace(
-                    "[notify]", "[notify]\nmin_interval = 7"))
-        agent.process.kill(signal.SIGHUP)
-        harness.wait_for(lambda: os.path.exists(other) and "take a restart" in self.place.read(other),
-                         "the other log")
-        text = self.place.read(other)
+                "refresh_interval = 1", "refresh_interval = 9"), answer="take a restart", log=other)
         self.assertIn("[log] level 3 -> 1", text)
-        self.assertIn("[source libvirtd] refresh_interval, [notify] min_interval", text)
-        self.place.write(os.path.basename(agent.conf), "[log]\nlevel = 8\n")
-        agent.process.kill(signal.SIGHUP)
-        harness.wait_for(lambda: "nothing is changed" in self.place.read(other), "the refusal")
-        self.assertIn("value '8'", self.place.read(other))
+        self.assertIn("these take a restart: [source libvirtd] refresh_interval\n", text)
+        text = self.reload(agent, "[log]\nlevel = 8\n[notify]\nmin_interval = 7\n",
+                           answer="nothing is changed", log=other)
+        self.assertIn("value '8'", text)
         self.assertEqual(self.snmpd.get1("lvaNotifyMinInterval"), 5)
+
+    def test_reload_notify(self):
+        """[notify] of every daemon; what the file did not change keeps what SNMP has set."""
+        agent = harness.Agent(self.place, self.snmpd, ("one", self.place.path("absent1")),
+                              ("two", self.place.path("absent2")), log="level = 1")
+        harness.wait_for(self.snmpd.has_agent, agent.log_text)
+        interval = lambda: self.snmpd.get1("lvaNotifyMinInterval")
+        notify = lambda text: agent.text.replace("[notify]", "[notify]\n" + text)
+        text = self.reload(agent, notify("min_interval = 7\nenable = daemon"),
+                           answer="two: lvaNotifyEnable", log=agent.log)
+        self.assertIn("one: lvaNotifyMinInterval 5 -> 7 (reload)", text)
+        self.assertNotIn("restart", text)
+        self.assertEqual(interval(), 7)
+        status, out = self.snmpd.set((oid("lvaNotifyMinInterval"), "u", 9))
+        self.assertEqual(status, 0, out)
+        text = self.reload(agent, notify("min_interval = 7\nenable = daemon;config"),
+                           answer="two: lvaNotifyEnable", log=agent.log)
+        self.assertNotIn("two: lvaNotifyMinInterval 7", text)
+        self.assertEqual(interval(), 9)
+        self.reload(agent, notify("min_interval = 8\nenable = daemon;config"),
+                    answer="one: lvaNotifyMinInterval", log=agent.log)
+        self.assertEqual(interval(), 8)
 
     def ends(self, agent, number=signal.SIGTERM):
         began = time.monotonic()

@@ -201,7 +201,7 @@ static void
 probe_make_daemon(ProbeDaemon *daemon, const char *name)
 {
     daemon->fake = fake_source_new();
-    daemon->settings = vadm_settings_new(0x3ef, 0);
+    daemon->settings = vadm_settings_new("probe", 0x3ef, 0);
     fake_source_server(daemon->fake, 1)->clients_state = VADM_LIMIT_NORMAL;
     fake_source_server(daemon->fake, 300)->clients_state = VADM_LIMIT_NORMAL;
     if (name)

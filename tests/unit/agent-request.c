@@ -15,7 +15,7 @@ agent_bed_init(AgentBed *bed, gboolean writable)
 {
     snmp_disable_log();
     bed->fake = fake_source_new();
-    bed->settings = vadm_settings_new(0x3e7, 5);
+    bed->settings = vadm_settings_new(bed->fake->daemon.name, 0x3e7, 5);
     bed->contexts = vadm_contexts_new();
     vadm_contexts_add(bed->contexts, bed->fake->daemon.name, &bed->fake->base, NULL);
     bed->handler = vadm_handler_new(&bed->fake->base, bed->settings, bed->contexts, writable);

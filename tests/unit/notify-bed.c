@@ -125,7 +125,7 @@ set_up(void)
     fake->config.generation = 1;
     set_clients(1, 0, VADM_LIMIT_NORMAL);
     set_clients(300, 0, VADM_LIMIT_NORMAL);
-    settings = vadm_settings_new(0, 0);
+    settings = vadm_settings_new("fake", 0, 0);
     mib = vadm_mib_new(&fake->base, settings, NULL, TRUE);
     sent = g_string_new(NULL);
     tickets = g_array_new(FALSE, FALSE, sizeof(gsize));

@@ -12,11 +12,14 @@ tests_unit_test_remote_log_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 SET_BED = tests/unit/set-bed.c tests/unit/set-bed.h tests/unit/log-fixture.h \
 	$(REMOTE_FIXTURE)
 SET_TEST_LIBS = $(REMOTE_TEST_LIBS)
-check_PROGRAMS += tests/unit/test-remote-set
-TESTS += tests/unit/test-remote-set
+check_PROGRAMS += tests/unit/test-remote-set tests/unit/test-remote-undo
+TESTS += tests/unit/test-remote-set tests/unit/test-remote-undo
 tests_unit_test_remote_set_SOURCES = tests/unit/test-remote-set.c $(SET_BED)
 tests_unit_test_remote_set_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_remote_set_LDADD = $(SET_TEST_LIBS)
+tests_unit_test_remote_undo_SOURCES = tests/unit/test-remote-undo.c $(SET_BED)
+tests_unit_test_remote_undo_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_remote_undo_LDADD = $(SET_TEST_LIBS)
 
 check_PROGRAMS += tests/unit/test-remote-faults
 TESTS += tests/unit/test-remote-faults

@@ -63,7 +63,7 @@ static void
 set_up(void)
 {
     fake = fake_source_new();
-    settings = vadm_settings_new(0, 0);
+    settings = vadm_settings_new("fake", 0, 0);
     mib = vadm_mib_new(&fake->base, settings, NULL, TRUE);
 }
 

@@ -2,8 +2,11 @@
 /* What is the agent's own: the lock, the last error, the settings of notifications; and views. */
 #include <string.h>
 
+#include <glib/gstdio.h>
+
 #include "agent-fixture.h"
 #include "agent/views.h"
+#include "common/log.h"
 
 static long
 lock_value(void)
@@ -244,6 +247,76 @@ START_TEST(test_last_error_cut)
 }
 END_TEST
 
+/* What the file has changed counts, the rest is what a SET has made of it. */
+START_TEST(test_reload)
+{
+    const VadmSettingsValues first = {.notify_enable = 0x3e7, .notify_min_interval = 5};
+    const VadmSettingsValues second = {.notify_enable = 0x3e7, .notify_min_interval = 60};
+    const VadmSettingsValues third = {.notify_enable = 0x001, .notify_min_interval = 60};
+    long lock = lock_value();
+
+    agent_add_long(&pdu, "1.7.2.0", ASN_UNSIGNED, 9);
+    ck_assert_int_eq(agent_whole_set(&bed, &pdu, NULL), 0);
+    vadm_settings_reload(bed.settings, &first, &first);
+    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_min_interval, 9);
+    vadm_settings_reload(bed.settings, &first, &second);
+    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_min_interval, 60);
+    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_enable, 0x3e7);
+    vadm_settings_reload(bed.settings, &second, &third);
+    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_min_interval, 60);
+    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_enable, 0x001);
+    ck_assert_int_eq(lock_value(), lock);
+}
+END_TEST
+
+/* Between the phases of a SET of something else; and of the same, which the SET was told first. */
+START_TEST(test_reload_within_set)
+{
+    const VadmSettingsValues was = {.notify_enable = 0x3e7, .notify_min_interval = 5};
+    const VadmSettingsValues is = {.notify_enable = 0x002, .notify_min_interval = 60};
+
+    agent_add_long(&pdu, "1.7.2.0", ASN_UNSIGNED, 9);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), 0);
+    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_ACTION, NULL), 0);
+    vadm_settings_reload(bed.settings, &was, &is);
+    ck_assert_int_eq(agent_send(&bed, &pdu, MODE_SET_UNDO, NULL), 0);
+    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_min_interval, 60);
+    ck_assert_uint_eq(vadm_settings_get(bed.settings).notify_enable, 0x002);
+}
+END_TEST
+
+/* The log says of which daemon, and calls the error as the manager's tools do. */
+START_TEST(test_log_names_the_daemon)
+{
+    g_autofree char *dir = g_dir_make_tmp("vadm-settings-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(dir, "log", NULL);
+    g_autofree char *outputs = g_strconcat("1:file:", path, NULL);
+    VadmLog *log = vadm_log_new("unit", "1");
+    g_autoptr(VadmLogSet) set = vadm_log_set_new(log, 1, "", outputs, outputs, NULL, NULL);
+    g_autofree char *text = NULL;
+    g_autofree char *refused = g_strdup_printf(
+        "%s: refused (wrongValue): lvaNotifyMinInterval.0 = 3601: must be", bed.fake->daemon.name);
+    g_autofree char *changed =
+        g_strdup_printf("%s: lvaNotifyMinInterval 5 -> 9 (snmp)", bed.fake->daemon.name);
+
+    vadm_log_install(log, set);
+    vadm_log_set_default(log);
+    agent_add_long(&pdu, "1.7.2.0", ASN_UNSIGNED, 3601);
+    ck_assert_int_eq(agent_test_set(&bed, &pdu, NULL), SNMP_ERR_WRONGVALUE);
+    agent_pdu_clear(&pdu);
+    pdu.transaction = 99;
+    agent_add_long(&pdu, "1.7.2.0", ASN_UNSIGNED, 9);
+    ck_assert_int_eq(agent_whole_set(&bed, &pdu, NULL), 0);
+    vadm_log_set_default(NULL);
+    vadm_log_free(log, 10 * G_USEC_PER_SEC);
+    ck_assert(g_file_get_contents(path, &text, NULL, NULL));
+    ck_assert_msg(strstr(text, refused), "%s: not in %s", refused, text);
+    ck_assert_msg(strstr(text, changed), "%s: not in %s", changed, text);
+    g_remove(path);
+    g_rmdir(dir);
+}
+END_TEST
+
 START_TEST(test_last_error_printable)
 {
     g_autofree char *got = NULL;
@@ -295,6 +368,9 @@ main(void)
     tcase_add_test(tests, test_lock_wraps);
     tcase_add_test(tests, test_notify_bits);
     tcase_add_test(tests, test_notify_of_source);
+    tcase_add_test(tests, test_reload);
+    tcase_add_test(tests, test_reload_within_set);
+    tcase_add_test(tests, test_log_names_the_daemon);
     tcase_add_test(tests, test_last_error_cut);
     tcase_add_test(tests, test_last_error_printable);
     tcase_add_test(tests, test_views);

@@ -4,15 +4,18 @@
 
 #include <string.h>
 
-#include "daemon/config.h"
-
-/* In the place of vadm_admin_uri_to_socket(): "NAME:///system" is /run/NAME. */
+/* In the place of vadm_admin_uri_to_socket(), which takes no notice of a host: "NAME:///system" is
+ * /run/NAME, and "NAME:///system?socket=PATH" is PATH. */
 static char *
 to_socket(const char *uri, GError **error)
 {
-    const char *end = strstr(uri, ":///system");
-    g_autofree char *name = end ? g_strndup(uri, (gsize)(end - uri)) : NULL;
+    const char *end = strstr(uri, "://");
+    const char *socket = strstr(uri, "?socket=");
+    g_autofree char *name =
+        end && strstr(end, "/system") ? g_strndup(uri, (gsize)(end - uri)) : NULL;
 
+    if (name && socket)
+        return g_strdup(socket + strlen("?socket="));
     if (name)
         return g_strconcat("/run/", name, NULL);
     g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG, "No URI scheme specified");
@@ -20,16 +23,9 @@ to_socket(const char *uri, GError **error)
 }
 
 static VadmConfig *
-load_good(const char *text)
+load_file(GError **error)
 {
-    g_autoptr(GError) error = NULL;
-    VadmConfig *config;
-
-    ck_assert(g_file_set_contents(path, text, -1, NULL));
-    config = vadm_config_load_agent(path, to_socket, NULL, &error);
-    if (!config)
-        ck_abort_msg("%s: refused: %s", text, error->message);
-    return config;
+    return vadm_config_load_agent(path, to_socket, NULL, error);
 }
 
 static const VadmSourceConfig *
@@ -83,6 +79,9 @@ START_TEST(sources_keep_the_order_of_the_file)
 }
 END_TEST
 
+#define TEN      "/234567890"
+#define PATH_100 TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
 static const struct {
     const char *text, *message;
 } bad_files[] = {
@@ -117,19 +116,38 @@ static const struct {
     {"[source a]\n[source b]\n[snmp]\ncontext = b\n",
      "group [snmp], key context: value 'b': is the context of [source b], and the first source, "
      "'a', would be served there, too"},
+    {"[log]\nfilters = 9:x\n",
+     "group [log], key filters: value '9:x': Invalid priority '9' for filter '9:x'"},
+    {"[log]\noutputs = 1:stderr stdout\n", "group [log], key outputs: value '1:stderr stdout': "
+                                           "Malformed format for log output 'stdout'"},
+    {"[source a]\nuri = a:///system?socket=run/sock\n",
+     "group [source a], key uri: value 'a:///system?socket=run/sock': the socket 'run/sock' must "
+     "be "
+     "an absolute path"},
+    {"[source a]\nuri = a:///system?socket=" PATH_100 "12345678\n",
+     "group [source a], key uri: value 'a:///system?socket=" PATH_100
+     "12345678': the path of a socket has at most 107 octets, not 108"},
+    {"[source a]\nuri = a://other/system\n",
+     "group [source a], key uri: value 'a://other/system': names a host, and only daemons of this "
+     "one can be administered"},
+    {"[source a]\nuri = a://other/system?socket=/x\n",
+     "group [source a], key uri: value 'a://other/system?socket=/x': names a host, and only "
+     "daemons "
+     "of this one can be administered"},
 };
 
 START_TEST(bad_files_are_refused)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(VadmConfig) config = NULL;
-    g_autofree char *message = g_strdup_printf("%s: %s", path, bad_files[_i].message);
+    load_bad(bad_files[_i].text, bad_files[_i].message);
+}
+END_TEST
 
-    ck_assert(g_file_set_contents(path, bad_files[_i].text, -1, NULL));
-    config = vadm_config_load_agent(path, to_socket, NULL, &error);
-    ck_assert_msg(!config, "%s: was taken", bad_files[_i].text);
-    ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_CONFIG));
-    ck_assert_str_eq(error->message, message);
+START_TEST(a_socket_may_have_the_longest_path_there_is)
+{
+    g_autoptr(VadmConfig) config =
+        load_good("[source a]\nuri = a:///system?socket=" PATH_100 "1234567\n");
+
+    ck_assert_str_eq(source_of(config, 0)->path, PATH_100 "1234567");
 }
 END_TEST
 
@@ -201,6 +219,7 @@ main(void)
     tcase_add_test(tcase, without_a_source_there_is_libvirtd);
     tcase_add_test(tcase, sources_keep_the_order_of_the_file);
     tcase_add_loop_test(tcase, bad_files_are_refused, 0, G_N_ELEMENTS(bad_files));
+    tcase_add_test(tcase, a_socket_may_have_the_longest_path_there_is);
     tcase_add_test(tcase, the_first_may_be_served_in_its_own_context_only);
     tcase_add_test(tcase, what_is_printed_loads_and_is_the_same);
     tcase_add_test(tcase, origins_are_traced);
