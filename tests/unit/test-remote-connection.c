@@ -125,6 +125,33 @@ START_TEST(test_edge_of_staleness)
 }
 END_TEST
 
+static void
+count_outcome(gboolean fresh, gpointer user)
+{
+    ((guint *)user)[fresh]++;
+}
+
+/* Reading again that waits for another one, and is given up meanwhile, is told so once. */
+START_TEST(test_waiting_for_another_too_long)
+{
+    guint first[2] = {0}, second[2] = {0};
+    Bed *bed = bed_new();
+
+    bed_start_ready(bed, INTERVAL);
+    peer_hold(bed->peer, VADM_ADMIN_PROC_CONNECT_LIST_SERVERS);
+    vadm_remote_read_again(bed->source, VADM_ORIGIN_SNMP, 0, count_outcome, first);
+    vadm_remote_read_again(bed->source, VADM_ORIGIN_SNMP, 50, count_outcome, second);
+    WAIT_FOR(second[FALSE] == 1);
+    peer_release(bed->peer, VADM_ADMIN_PROC_CONNECT_LIST_SERVERS, FALSE);
+    WAIT_FOR(first[TRUE] == 1);
+    bed_refresh(bed);
+    ck_assert_uint_eq(first[FALSE], 0);
+    ck_assert_uint_eq(second[TRUE], 0);
+    ck_assert_uint_eq(second[FALSE], 1);
+    bed_free(bed);
+}
+END_TEST
+
 /* What is logged */
 
 static SetBed *set;
@@ -295,6 +322,7 @@ connection_suite(void)
     tcase_add_test(waiting, test_long_intervals);
     tcase_add_test(waiting, test_connect_timeouts_double);
     tcase_add_test(waiting, test_edge_of_staleness);
+    tcase_add_test(waiting, test_waiting_for_another_too_long);
     suite_add_tcase(suite, waiting);
     tcase_set_timeout(connected, 180);
     tcase_add_checked_fixture(connected, setup, teardown);
