@@ -125,9 +125,95 @@ START_TEST(test_edge_of_staleness)
 }
 END_TEST
 
-/* Disconnecting: another connection may be another daemon, with other clients of the same ids. */
+static void
+count_outcome(gboolean fresh, gpointer user)
+{
+    ((guint *)user)[fresh]++;
+}
+
+/* Reading again that waits for another one, and is given up meanwhile, is told so once. */
+START_TEST(test_waiting_for_another_too_long)
+{
+    guint first[2] = {0}, second[2] = {0};
+    Bed *bed = bed_new();
+
+    bed_start_ready(bed, INTERVAL);
+    peer_hold(bed->peer, VADM_ADMIN_PROC_CONNECT_LIST_SERVERS);
+    vadm_remote_read_again(bed->source, VADM_ORIGIN_SNMP, 0, count_outcome, first);
+    vadm_remote_read_again(bed->source, VADM_ORIGIN_SNMP, 50, count_outcome, second);
+    WAIT_FOR(second[FALSE] == 1);
+    peer_release(bed->peer, VADM_ADMIN_PROC_CONNECT_LIST_SERVERS, FALSE);
+    WAIT_FOR(first[TRUE] == 1);
+    bed_refresh(bed);
+    ck_assert_uint_eq(first[FALSE], 0);
+    ck_assert_uint_eq(second[TRUE], 0);
+    ck_assert_uint_eq(second[FALSE], 1);
+    bed_free(bed);
+}
+END_TEST
+
+/* What is logged */
 
 static SetBed *set;
+
+static guint
+count_logged(const char *text)
+{
+    g_autofree char *log = set_bed_log();
+    g_auto(GStrv) parts = g_strsplit(log, text, -1);
+
+    return g_strv_length(parts) - 1;
+}
+
+static VadmMessage *
+no_limits(const VadmMessage *call, gpointer user)
+{
+    vadm_admin_server_get_client_limits_ret ret = {{0, NULL}};
+
+    (void)user;
+    return vadm_message_new_reply(
+        &call->header, (xdrproc_t)xdr_vadm_admin_server_get_client_limits_ret, &ret, NULL);
+}
+
+/* One line for each change of the state, however often the daemon is read or tried. */
+START_TEST(test_state_is_logged_once)
+{
+    Peer *peer = set->bed->peer;
+    guint n;
+
+    for (guint i = 0; i < 3; i++)
+        bed_refresh(set->bed);
+    ck_assert_uint_eq(count_logged(": reachable at " BED_URI ", libvirt 9.0.0"), 1);
+    set->bed->source->interval = SHORT * 1000;
+    peer_turn_away(peer, TRUE);
+    n = peer_n_connections(peer);
+    peer_close_all(peer);
+    WAIT_FOR(peer_n_connections(peer) >= n + 5);
+    ck_assert_uint_eq(count_logged(": unreachable at " BED_URI), 1);
+    peer_turn_away(peer, FALSE);
+    WAIT_FOR(count_logged(": reachable at " BED_URI) == 2);
+    run_for(5 * SHORT);
+    ck_assert_uint_eq(count_logged(": reachable at " BED_URI), 2);
+}
+END_TEST
+
+/* What cannot be read is logged once, and again when it worked meanwhile. */
+START_TEST(test_refusals_are_logged_once)
+{
+    for (guint i = 1; i <= 2; i++) {
+        peer_refuse(set->bed->peer, VADM_ADMIN_PROC_SERVER_GET_CLIENT_LIMITS,
+                    VADM_VIR_ERR_INTERNAL_ERROR, "no limits");
+        bed_refresh(set->bed);
+        bed_refresh(set->bed);
+        ck_assert_uint_eq(count_logged("cannot read the client limits of server libvirtd"), i);
+        ck_assert_uint_eq(count_logged("cannot read the client limits of server admin"), i);
+        peer_handle(set->bed->peer, VADM_ADMIN_PROC_SERVER_GET_CLIENT_LIMITS, no_limits, NULL);
+        bed_refresh(set->bed);
+    }
+}
+END_TEST
+
+/* Disconnecting: another connection may be another daemon, with other clients of the same ids. */
 
 static void
 setup(void)
@@ -228,7 +314,7 @@ connection_suite(void)
 {
     Suite *suite = suite_create("remote-connection");
     TCase *waiting = tcase_create("waiting");
-    TCase *disconnecting = tcase_create("disconnecting");
+    TCase *connected = tcase_create("connected");
 
     tcase_set_timeout(waiting, 180);
     tcase_add_test(waiting, test_silence_is_in_seconds);
@@ -236,14 +322,17 @@ connection_suite(void)
     tcase_add_test(waiting, test_long_intervals);
     tcase_add_test(waiting, test_connect_timeouts_double);
     tcase_add_test(waiting, test_edge_of_staleness);
+    tcase_add_test(waiting, test_waiting_for_another_too_long);
     suite_add_tcase(suite, waiting);
-    tcase_set_timeout(disconnecting, 180);
-    tcase_add_checked_fixture(disconnecting, setup, teardown);
-    tcase_add_test(disconnecting, test_disconnect_over_a_reconnect);
-    tcase_add_test(disconnecting, test_disconnect_without_a_connection);
-    tcase_add_test(disconnecting, test_commit_over_a_reconnect);
-    tcase_add_test(disconnecting, test_prepare_behind_a_drop);
-    suite_add_tcase(suite, disconnecting);
+    tcase_set_timeout(connected, 180);
+    tcase_add_checked_fixture(connected, setup, teardown);
+    tcase_add_test(connected, test_state_is_logged_once);
+    tcase_add_test(connected, test_refusals_are_logged_once);
+    tcase_add_test(connected, test_disconnect_over_a_reconnect);
+    tcase_add_test(connected, test_disconnect_without_a_connection);
+    tcase_add_test(connected, test_commit_over_a_reconnect);
+    tcase_add_test(connected, test_prepare_behind_a_drop);
+    suite_add_tcase(suite, connected);
     return suite;
 }
 
