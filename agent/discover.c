@@ -13,8 +13,7 @@
 
 #define ADMIN_SOCKET_SUFFIX "-admin-sock"
 /* libvirtd's socket has another prefix than its name, and virtproxyd has the same one. */
-#define LIBVIRT_PREFIX    "libvirt"
-#define ADMIN_SERVER_NAME "admin"
+#define LIBVIRT_PREFIX "libvirt"
 /* An SNMP context (lvaContextName). */
 #define NAME_MAX_OCTETS 32u
 /* For everything that is asked of one daemon, milliseconds: one that is full or stopped accepts

@@ -129,11 +129,13 @@ vadm_remote_pass_meet(VadmRemotePass *pass, const vadm_admin_connect_list_server
     for (guint i = 0; i < ret->servers.servers_len; i++) {
         char *name = ret->servers.servers_val[i].name;
 
-        if (*name != '\0' && vadm_remote_text_is_fit(name)) {
+        if (*name != '\0' && vadm_remote_text_is_kept(name)) {
             g_ptr_array_add(names, name);
         } else if (!memory->strange) {
-            VADM_WARN("%s: a server whose name is empty or no printable UTF-8 is not shown",
-                      pass->source->name);
+            VADM_WARN(
+                "%s: a server whose name is empty, no printable UTF-8 or longer than %u octets "
+                "is not shown",
+                pass->source->name, VADM_REMOTE_TEXT_MAX);
             memory->strange = TRUE;
         }
     }
@@ -279,7 +281,8 @@ vadm_remote_compare_clients(gconstpointer a, gconstpointer b)
 }
 
 /* Index -> where to look on from it, for those that are not free. Many clients that want the same
- * index shall not pass by all others each: a daemon that tells such ids would keep us busy. */
+ * index, or indexes beside each other, shall not pass by all others each: a daemon that tells such
+ * ids would keep us busy for seconds, with each list. */
 static GHashTable *
 vadm_remote_indexes_new(void)
 {
@@ -295,18 +298,32 @@ vadm_remote_set_next(GHashTable *taken, guint32 index, guint32 next)
     g_hash_table_insert(taken, GUINT_TO_POINTER(index), GUINT_TO_POINTER(next));
 }
 
-/* lvaClientIndex: the low 32 bits of the id, or the next that is free. */
+/* @index itself if it is free. */
+static guint32
+vadm_remote_get_next(GHashTable *taken, guint32 index)
+{
+    gpointer next;
+
+    return g_hash_table_lookup_extended(taken, GUINT_TO_POINTER(index), NULL, &next)
+               ? GPOINTER_TO_UINT(next)
+               : index;
+}
+
+/* lvaClientIndex: the low 32 bits of the id, or the next that is free. Whoever comes to one of
+ * those that were passed by looks on behind it. */
 static guint32
 vadm_remote_take_index(guint64 id, GHashTable *taken)
 {
-    guint32 wanted = (guint32)id;
-    guint32 index = wanted;
-    gpointer next;
+    guint32 index = (guint32)id;
+    guint32 next;
 
-    while (g_hash_table_lookup_extended(taken, GUINT_TO_POINTER(index), NULL, &next))
-        index = GPOINTER_TO_UINT(next);
+    while ((next = vadm_remote_get_next(taken, index)) != index)
+        index = next;
+    for (guint32 passed = (guint32)id; passed != index; passed = next) {
+        next = vadm_remote_get_next(taken, passed);
+        vadm_remote_set_next(taken, passed, index + 1);
+    }
     vadm_remote_set_next(taken, index, index + 1);
-    vadm_remote_set_next(taken, wanted, index + 1);
     return index;
 }
 

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "agent/remote-memory.h"
 #include "agent/remote-set.h"
 #include "rpc/admin.h"
 #include "rpc/rpc-error.h"
@@ -35,6 +36,7 @@ typedef struct {
 
 static void remote_run_forwards(RemoteRun *run);
 static void remote_run_backwards(RemoteRun *run);
+static void remote_inquire(VadmRemoteSource *source, VadmRemotePlan *plan);
 
 static RemoteRun *
 remote_run_new(VadmRemoteSource *source, VadmRemotePlan *plan, gint64 deadline,
@@ -199,7 +201,7 @@ remote_run_lose(RemoteRun *run, const GError *why)
                     "%s%s: no answer (%s): what is in force is not known, and will be logged when "
                     "the daemon could be read again",
                     run->backwards ? "taking back " : "", thing, why->message);
-    vadm_remote_inquire(run->source, run->plan);
+    remote_inquire(run->source, run->plan);
     vadm_remote_drop(run->source, VADM_ORIGIN_SNMP, "a change was not answered");
     remote_run_end(run);
 }
@@ -216,7 +218,7 @@ remote_run_disconnected(RemoteRun *run)
                               : "what is in force is not known, and will be logged when the daemon "
                                 "could be read again");
     if (!untouched)
-        vadm_remote_inquire(run->source, run->plan);
+        remote_inquire(run->source, run->plan);
     remote_run_end(run);
 }
 
@@ -232,7 +234,7 @@ remote_run_on_verified(gboolean fresh, gpointer user)
     if (!fresh) {
         remote_run_fail(run, VADM_ERROR_NO_CONNECT,
                         "the daemon could not be read again: what is in force is not known");
-        vadm_remote_inquire(run->source, run->plan);
+        remote_inquire(run->source, run->plan);
     } else if (!vadm_remote_plan_is_shown(run->plan, snapshot, VADM_REMOTE_BEFORE)) {
         remote_run_fail(run, VADM_ERROR_CONFLICT, "not everything is as before: in force is %s",
                         report);
@@ -440,21 +442,42 @@ remote_on_closed(VadmSession *session, const VadmMessage *reply, const GError *e
     g_free(closing);
 }
 
+gboolean
+vadm_remote_plan_knows_clients(const VadmRemoteSource *source, const VadmRemotePlan *plan)
+{
+    return plan->closes->len == 0 ||
+           (vadm_remote_is_connected(source) && plan->connection == source->memory->connection);
+}
+
+static void
+remote_disconnect(VadmRemoteSource *source, const VadmRemoteClose *close)
+{
+    RemoteClosing *closing = g_new0(RemoteClosing, 1);
+    vadm_admin_client_close_args args = {.clnt = {.srv = {.name = close->server}, .id = close->id}};
+
+    closing->source = source;
+    closing->server = g_strdup(close->server);
+    closing->id = close->id;
+    vadm_remote_call(source, VADM_ADMIN_PROC_CLIENT_CLOSE,
+                     (xdrproc_t)xdr_vadm_admin_client_close_args, &args, REMOTE_CLOSE_MS,
+                     remote_on_closed, closing);
+}
+
 void
 vadm_remote_plan_disconnect(VadmRemoteSource *source, const VadmRemotePlan *plan)
 {
+    gboolean known = vadm_remote_plan_knows_clients(source, plan);
+
     for (guint i = 0; i < plan->closes->len; i++) {
         const VadmRemoteClose *close = g_ptr_array_index(plan->closes, i);
-        RemoteClosing *closing = g_new0(RemoteClosing, 1);
-        vadm_admin_client_close_args args = {
-            .clnt = {.srv = {.name = close->server}, .id = close->id}};
 
-        closing->source = source;
-        closing->server = g_strdup(close->server);
-        closing->id = close->id;
-        vadm_remote_call(source, VADM_ADMIN_PROC_CLIENT_CLOSE,
-                         (xdrproc_t)xdr_vadm_admin_client_close_args, &args, REMOTE_CLOSE_MS,
-                         remote_on_closed, closing);
+        if (known)
+            remote_disconnect(source, close);
+        else
+            VADM_WARN("%s: client %" G_GUINT64_FORMAT
+                      " of server %s is not disconnected: the connection to the daemon was lost "
+                      "meanwhile, and the client of that id may be another one now",
+                      source->name, close->id, close->server);
     }
 }
 
@@ -498,9 +521,10 @@ remote_inquiry_look(gpointer user)
     return G_SOURCE_REMOVE;
 }
 
-/* Looking now and then is enough, and needs nobody to know of it. */
-void
-vadm_remote_inquire(VadmRemoteSource *source, VadmRemotePlan *plan)
+/* Nobody knows what is in force of @plan: it is logged when everything has been read again after
+ * now. Looking now and then is enough, and needs nobody to know of it. */
+static void
+remote_inquire(VadmRemoteSource *source, VadmRemotePlan *plan)
 {
     RemoteInquiry *inquiry = g_new0(RemoteInquiry, 1);
 

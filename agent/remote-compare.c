@@ -394,14 +394,6 @@ vadm_remote_expect_priority(VadmRemoteSource *source, guint32 server, guint32 wa
     known->expected = g_get_monotonic_time() + VADM_REMOTE_EXPECT_TIME;
 }
 
-guint32
-vadm_remote_get_high_percent(VadmRemoteSource *source, guint32 server)
-{
-    VadmRemoteKnown *known = vadm_remote_memory_find_index(source->memory, server);
-
-    return known ? known->high_percent : source->memory->high_percent;
-}
-
 void
 vadm_remote_set_high_percent(VadmRemoteSource *source, guint32 server, guint32 percent)
 {

@@ -13,53 +13,7 @@
 #include <unistd.h>
 
 #include "agent/remote-private.h"
-
-static gboolean G_GNUC_PRINTF(3, 4)
-    remote_guard_deny(GError **error, const char *path, const char *format, ...)
-{
-    g_autofree char *rule = NULL;
-    va_list args;
-
-    va_start(args, format);
-    rule = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error(error, VADM_ERROR, VADM_ERROR_DENIED, "log file '%s' is not allowed: %s", path,
-                rule);
-    return FALSE;
-}
-
-static gboolean
-remote_guard_is_below(const char *path, const char *directory)
-{
-    gsize length = strlen(directory);
-
-    while (length > 0 && directory[length - 1] == '/')
-        length--;
-    return *directory == '/' && strncmp(path, directory, length) == 0 && path[length] == '/';
-}
-
-static gboolean
-remote_guard_check_text(const char *path, const char *const *directories, GError **error)
-{
-    g_auto(GStrv) parts = NULL;
-    g_autofree char *list = NULL;
-
-    if (*path != '/')
-        return remote_guard_deny(error, path, "the path must be absolute");
-    parts = g_strsplit(path, "/", -1);
-    for (char **part = parts + 1; *part; part++) {
-        if (!**part || strcmp(*part, ".") == 0 || strcmp(*part, "..") == 0)
-            return remote_guard_deny(error, path, "the path must not have the component '%s'",
-                                     *part);
-    }
-    for (const char *const *directory = directories; directory && *directory; directory++) {
-        if (remote_guard_is_below(path, *directory))
-            return TRUE;
-    }
-    list = directories ? g_strjoinv(" ", (char **)directories) : NULL;
-    return remote_guard_deny(error, path, "the path must be below one of the directories: %s",
-                             list && *list ? list : "(none is configured)");
-}
+#include "common/log-path.h"
 
 /* What belongs to us can be made anything by us, and so by the daemon, which has the same user. */
 static gboolean
@@ -70,11 +24,11 @@ remote_guard_check_owner(const char *path, const char *thing, const struct stat 
     if (st->st_uid == 0 || st->st_uid == own)
         return TRUE;
     if (own == 0)
-        return remote_guard_deny(error, path, "%s must be owned by root, not by user %ju", thing,
-                                 (uintmax_t)st->st_uid);
-    return remote_guard_deny(error, path,
-                             "%s must be owned by root or by user %ju, not by user %ju", thing,
-                             (uintmax_t)own, (uintmax_t)st->st_uid);
+        return vadm_log_path_deny(error, path, "%s must be owned by root, not by user %ju", thing,
+                                  (uintmax_t)st->st_uid);
+    return vadm_log_path_deny(error, path,
+                              "%s must be owned by root or by user %ju, not by user %ju", thing,
+                              (uintmax_t)own, (uintmax_t)st->st_uid);
 }
 
 /* The sticky bit makes no difference: it protects what is there, not names that are free. Access
@@ -92,9 +46,9 @@ remote_guard_check_directory(int fd, const char *path, const char *directory, GE
     if (!remote_guard_check_owner(path, thing, &st, error))
         return FALSE;
     if (st.st_mode & (S_IWGRP | S_IWOTH))
-        return remote_guard_deny(error, path,
-                                 "%s must not be writable by group or others (mode %04o)", thing,
-                                 (guint)st.st_mode & 07777u);
+        return vadm_log_path_deny(error, path,
+                                  "%s must not be writable by group or others (mode %04o)", thing,
+                                  (guint)st.st_mode & 07777u);
     return TRUE;
 }
 
@@ -109,14 +63,8 @@ remote_guard_check_file(int dirfd, const char *name, const char *path, GError **
         vadm_error_set_errno(error, errno, "log file '%s': failed to look at it", path);
         return FALSE;
     }
-    if (S_ISLNK(st.st_mode))
-        return remote_guard_deny(error, path, "it must not be a symbolic link");
-    if (!S_ISREG(st.st_mode))
-        return remote_guard_deny(error, path, "it must be a regular file");
-    if (st.st_nlink != 1)
-        return remote_guard_deny(error, path, "it must have one hard link, it has %ju",
-                                 (uintmax_t)st.st_nlink);
-    return remote_guard_check_owner(path, "it", &st, error);
+    return vadm_log_path_check_stat(path, &st, error) &&
+           remote_guard_check_owner(path, "it", &st, error);
 }
 
 /* One step down from @dirfd, which it closes. Returns: the descriptor of @directory, or -1 */
@@ -134,7 +82,7 @@ remote_guard_step(int dirfd, const char *part, const char *directory, const char
     if (fd >= 0)
         close(fd);
     else if (saved == ENOTDIR || saved == ELOOP)
-        remote_guard_deny(error, path, "'%s' is a symbolic link or not a directory", directory);
+        vadm_log_path_deny(error, path, "'%s' is a symbolic link or not a directory", directory);
     else
         vadm_error_set_errno(error, saved, "log file '%s': failed to look at the directory '%s'",
                              path, directory);
@@ -171,7 +119,7 @@ vadm_remote_guard_outputs(const char *outputs, const char *const *directories, G
 
         if (g_strv_length(parts) < 3 || strcmp(parts[1], "file") != 0)
             continue;
-        if (!remote_guard_check_text(parts[2], directories, error) ||
+        if (!vadm_log_path_check(parts[2], directories, error) ||
             !remote_guard_check_path(parts[2], error))
             return FALSE;
     }

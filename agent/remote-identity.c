@@ -23,6 +23,12 @@ vadm_remote_text_is_fit(const char *text)
     return TRUE;
 }
 
+gboolean
+vadm_remote_text_is_kept(const char *text)
+{
+    return strlen(text) <= VADM_REMOTE_TEXT_MAX && vadm_remote_text_is_fit(text);
+}
+
 static const vadm_typed_param_value *
 vadm_remote_param(const vadm_typed_param *params, guint n_params, const char *name, int type)
 {
@@ -159,7 +165,7 @@ vadm_remote_take_text(const vadm_typed_param *params, guint n_params, const char
         return;
     given = value->vadm_typed_param_value_u.s;
     g_free(*text);
-    *text = vadm_remote_text_is_fit(given) ? g_strdup(given) : NULL;
+    *text = vadm_remote_text_is_kept(given) ? g_strdup(given) : NULL;
 }
 
 /* Ids are signed there, (uid_t)-1 being -1. */

@@ -11,9 +11,9 @@
  * @params: the answer to CLIENT_GET_INFO
  * @readonly: (out)
  *
- * Texts that are no printable UTF-8 are NULL; an address that is none is unknown(0), with its text.
- * Any thread. Returns: (transfer full) (nullable): NULL: no such answer of libvirt: "readonly",
- * which is always there, is not
+ * Texts that are no printable UTF-8, or too long, are NULL; an address that is none is unknown(0),
+ * with its text. Any thread. Returns: (transfer full) (nullable): NULL: no such answer of libvirt:
+ * "readonly", which is always there, is not
  */
 VadmIdentity *vadm_remote_parse_identity(const vadm_typed_param *params, guint n_params,
                                          gboolean *readonly);
@@ -29,7 +29,13 @@ void vadm_remote_parse_threadpool(const vadm_typed_param *params, guint n_params
                                   VadmServerRow *row);
 void vadm_remote_parse_limits(const vadm_typed_param *params, guint n_params, VadmServerRow *row);
 
+/* Octets of LvaLongString: the MIB shows no longer text. The protocol has 4 MiB for each, and there
+ * may be several of them for each of a million clients. */
+#define VADM_REMOTE_TEXT_MAX 4096u
+
 /** vadm_remote_text_is_fit: whether @text can be shown: UTF-8 without control characters. */
 gboolean vadm_remote_text_is_fit(const char *text);
+/** vadm_remote_text_is_kept: and it is not longer than VADM_REMOTE_TEXT_MAX. */
+gboolean vadm_remote_text_is_kept(const char *text);
 
 #endif

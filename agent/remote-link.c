@@ -9,10 +9,8 @@
 #define VADM_LOG_CATEGORY "agent.remote"
 #include "common/log.h"
 
-#define VADM_REMOTE_BACKOFF_MIN_MS  100u
-#define VADM_REMOTE_SILENCE_MIN_MS  30000u
-#define VADM_REMOTE_SILENCE_MAX_MS  3600000u
-#define VADM_REMOTE_SILENCE_PERIODS 15u /* refresh intervals */
+#define VADM_REMOTE_BACKOFF_MIN_MS 100u
+#define VADM_REMOTE_SILENCE_MAX_MS 3600000u
 
 typedef struct {
     VadmRemoteSource *source;
@@ -179,9 +177,9 @@ vadm_remote_on_ended(VadmSession *session, VadmSessionEnd end, const GError *err
 static guint
 vadm_remote_silence_ms(const VadmRemoteSource *source)
 {
-    gint64 ms = source->interval / 1000 * VADM_REMOTE_SILENCE_PERIODS;
+    gint64 ms = source->interval / 1000 * VADM_REMOTE_SILENCE_INTERVALS;
 
-    return (guint)CLAMP(ms, VADM_REMOTE_SILENCE_MIN_MS, VADM_REMOTE_SILENCE_MAX_MS);
+    return (guint)CLAMP(ms, source->silence_min_ms, VADM_REMOTE_SILENCE_MAX_MS);
 }
 
 static gboolean

@@ -169,6 +169,7 @@ vadm_remote_memory_meet(VadmRemoteMemory *memory, const GPtrArray *names)
 void
 vadm_remote_memory_reconnect(VadmRemoteMemory *memory)
 {
+    memory->connection++;
     memory->anew = TRUE;
     memory->complaints = 0;
     for (guint i = 0; i < memory->servers->len; i++) {

@@ -47,6 +47,7 @@ typedef struct _VadmRemoteMemory {
     gboolean strange;        /* that there are too many servers, or unfit names, has been logged */
     char *filters, *outputs; /* as seen last; NULL: never */
     VadmReachability told;   /* 0: nothing yet */
+    guint connection;        /* how many there have been */
     gboolean anew;           /* no full snapshot was published over this connection yet */
     VadmOrigin origin;       /* of what differs in that one */
     gboolean counted;        /* so it has of some server, as a change that is not settled */

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "agent/remote-memory.h"
 #include "agent/remote-set.h"
 #include "common/log.h"
 #include "daemon/config.h"
@@ -94,11 +95,12 @@ vadm_remote_plan_unref(VadmRemotePlan *plan)
 }
 
 static VadmRemotePlan *
-remote_plan_new_empty(void)
+remote_plan_new_empty(guint connection)
 {
     VadmRemotePlan *plan = g_new0(VadmRemotePlan, 1);
 
     plan->refs = 1;
+    plan->connection = connection;
     plan->steps = g_ptr_array_new_with_free_func(remote_step_free);
     plan->percents = g_ptr_array_new_with_free_func(remote_percent_free);
     plan->closes = g_ptr_array_new_with_free_func(remote_close_free);
@@ -478,7 +480,7 @@ VadmRemotePlan *
 vadm_remote_plan_new(const VadmRemoteSource *source, const VadmRemoteSnapshot *snapshot,
                      const VadmChange *changes, guint n_changes, VadmFault *fault)
 {
-    g_autoptr(VadmRemotePlan) plan = remote_plan_new_empty();
+    g_autoptr(VadmRemotePlan) plan = remote_plan_new_empty(source->memory->connection);
     g_autoptr(GPtrArray) servers = g_ptr_array_new_with_free_func(g_free);
     RemoteWish wish = {.servers = servers};
 

@@ -18,6 +18,9 @@
 #define VADM_REMOTE_IN_FLIGHT 4u
 /* Nothing older than so many refresh intervals is served. */
 #define VADM_REMOTE_STALE_INTERVALS 3
+/* For an answer is waited so long, or so many refresh intervals where that is longer. */
+#define VADM_REMOTE_SILENCE_MIN_MS    30000u
+#define VADM_REMOTE_SILENCE_INTERVALS 15
 
 /* A client as it was first seen; what is learnt later makes a new one. Shared by the snapshots. */
 typedef struct {
@@ -62,7 +65,8 @@ typedef struct _VadmRemoteSource VadmRemoteSource;
 struct _VadmRemoteSource {
     VadmSource base;
     char *name, *uri, *path;
-    gint64 interval; /* microseconds */
+    gint64 interval;      /* microseconds */
+    guint silence_min_ms; /* VADM_REMOTE_SILENCE_MIN_MS, but for tests */
     char **log_directories;
     VadmEvents events;
     VadmMailbox *inbox; /* of the main thread: how the snmp thread's SETs get there */
@@ -177,9 +181,8 @@ void vadm_remote_tell_change(VadmRemoteSource *source);
 /** vadm_remote_forget_change: what was counted was undone, which is not told (docs/mib.md,
  * lvaConfigChanged). */
 void vadm_remote_forget_change(VadmRemoteSource *source);
-/** vadm_remote_get_high_percent, _set_: lvaServerClientsHighPercent, the agent's own. Setting it
- * takes part in the alarm at once. */
-guint32 vadm_remote_get_high_percent(VadmRemoteSource *source, guint32 server);
+/** vadm_remote_set_high_percent: lvaServerClientsHighPercent of @server, which is the agent's own
+ * and takes part in the alarm at once. */
 void vadm_remote_set_high_percent(VadmRemoteSource *source, guint32 server, guint32 percent);
 
 /* remote-set.c */

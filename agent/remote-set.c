@@ -4,7 +4,9 @@
  * main thread, which has the connection; the outcome goes back by the caller's mailbox. What is
  * posted is run in order, so the end of one transaction comes before the beginning of the next.
  */
+#include "agent/remote-memory.h"
 #include "agent/remote-set.h"
+#include "common/source-job.h"
 
 #define VADM_LOG_CATEGORY "agent.remote"
 #include "common/log.h"
@@ -24,18 +26,10 @@ typedef struct {
 } RemoteTxn;
 
 typedef struct {
+    VadmSourceJob base;
     VadmRemoteSource *source;
-    VadmMailbox *mailbox; /* NULL: the caller has ended */
-    RemoteTxn *txn;       /* of prepare: when it has succeeded */
-    VadmDone done;
-    gpointer user;
-    gint64 deadline;
-    VadmFault fault;
+    RemoteTxn *txn;     /* of prepare: when it has succeeded */
     guint32 generation; /* of commit: lvaConfigGeneration before it */
-
-    /* of prepare */
-    VadmChange *changes;
-    guint n_changes;
 } RemoteJob;
 
 /* ---- the way there and back ---- */
@@ -46,39 +40,17 @@ remote_job_new(VadmRemoteSource *source, RemoteTxn *txn, gint64 deadline, VadmDo
 {
     RemoteJob *job = g_new0(RemoteJob, 1);
 
+    vadm_source_job_init(&job->base, &source->base, done, user);
+    job->base.deadline = deadline;
     job->source = source;
-    job->mailbox = source->base.mailbox ? vadm_mailbox_ref(source->base.mailbox) : NULL;
     job->txn = txn;
-    job->deadline = deadline;
-    job->done = done;
-    job->user = user;
     return job;
-}
-
-/* In the caller's thread or, after its end, wherever this is. */
-static void
-remote_job_deliver(gpointer data)
-{
-    RemoteJob *job = data;
-
-    job->done(job->txn ? &job->txn->base : NULL, &job->fault, job->user);
-    g_clear_error(&job->fault.error);
-    for (guint i = 0; i < job->n_changes; i++)
-        g_free((char *)job->changes[i].value.string);
-    g_free(job->changes);
-    g_clear_pointer(&job->mailbox, vadm_mailbox_unref);
-    g_free(job);
 }
 
 static void
 remote_job_return(RemoteJob *job)
 {
-    g_autoptr(VadmMailbox) mailbox = job->mailbox ? vadm_mailbox_ref(job->mailbox) : NULL;
-
-    if (mailbox)
-        vadm_mailbox_post(mailbox, remote_job_deliver, job, remote_job_deliver);
-    else
-        remote_job_deliver(job);
+    vadm_source_job_return(&job->base, job->txn ? &job->txn->base : NULL);
 }
 
 static void G_GNUC_PRINTF(3, 4)
@@ -87,7 +59,7 @@ static void G_GNUC_PRINTF(3, 4)
     va_list args;
 
     va_start(args, format);
-    job->fault.error = g_error_new_valist(VADM_ERROR, (int)code, format, args);
+    job->base.fault.error = g_error_new_valist(VADM_ERROR, (int)code, format, args);
     va_end(args);
     remote_job_return(job);
 }
@@ -108,13 +80,13 @@ remote_job_post(RemoteJob *job, VadmMailboxFunc run)
 static gboolean
 remote_job_is_late(const RemoteJob *job)
 {
-    return g_get_monotonic_time() >= job->deadline;
+    return g_get_monotonic_time() >= job->base.deadline;
 }
 
 static guint
 remote_job_timeout(const RemoteJob *job)
 {
-    return (guint)MAX((job->deadline - REMOTE_MARGIN_US - g_get_monotonic_time()) / 1000, 1);
+    return (guint)MAX((job->base.deadline - REMOTE_MARGIN_US - g_get_monotonic_time()) / 1000, 1);
 }
 
 static void
@@ -131,8 +103,8 @@ remote_prepare_validate(RemoteJob *job)
 {
     VadmRemoteSource *source = job->source;
     g_autoptr(VadmRemoteSnapshot) snapshot = vadm_remote_get_snapshot(source);
-    VadmRemotePlan *plan =
-        vadm_remote_plan_new(source, snapshot, job->changes, job->n_changes, &job->fault);
+    VadmRemotePlan *plan = vadm_remote_plan_new(source, snapshot, job->base.changes,
+                                                job->base.n_changes, &job->base.fault);
 
     if (plan) {
         job->txn = g_new0(RemoteTxn, 1);
@@ -165,7 +137,8 @@ remote_prepare_job(gpointer data)
     RemoteJob *job = data;
     VadmRemoteSource *source = job->source;
     g_autoptr(VadmRemoteSnapshot) snapshot = vadm_remote_get_snapshot(source);
-    gboolean reads = vadm_remote_plan_reads(job->changes, job->n_changes);
+    gboolean reads =
+        source->memory->anew || vadm_remote_plan_reads(job->base.changes, job->base.n_changes);
 
     if (remote_job_is_late(job)) {
         remote_job_fail(job, VADM_ERROR_BUSY, "the agent is busy");
@@ -200,11 +173,7 @@ vadm_remote_prepare(VadmSource *base, const VadmChange *changes, guint n_changes
         remote_job_destroy(job);
         return;
     }
-    job->changes = g_memdup2(changes, sizeof(*changes) * n_changes);
-    job->n_changes = n_changes;
-    for (guint i = 0; i < n_changes; i++)
-        job->changes[i].value.string =
-            changes[i].value.kind == VADM_VALUE_STRING ? g_strdup(changes[i].value.string) : NULL;
+    vadm_source_job_keep_changes(&job->base, changes, n_changes);
     remote_job_post(job, remote_prepare_job);
 }
 
@@ -218,7 +187,7 @@ remote_commit_on_applied(const GError *error, guint tag, gpointer user)
     job->txn->committed = error == NULL;
     if (error) {
         VADM_WARN("%s: a change failed: %s", job->source->name, error->message);
-        job->fault = (VadmFault){tag, g_error_copy(error)};
+        job->base.fault = (VadmFault){tag, g_error_copy(error)};
         if (job->source->snapshot->generation != job->generation) /* a part of it stays */
             vadm_remote_tell_change(job->source);
     }
@@ -252,8 +221,15 @@ remote_commit_job(gpointer data)
                         "somebody has changed it since this was checked; in force is %s", report);
         return;
     }
+    if (!vadm_remote_plan_knows_clients(source, plan)) {
+        remote_job_fail(job, VADM_ERROR_CONFLICT,
+                        "the connection to %s was lost since this was checked: the clients may be "
+                        "others now",
+                        source->name);
+        return;
+    }
     job->generation = snapshot->generation;
-    vadm_remote_plan_apply(source, plan, job->deadline, remote_commit_on_applied, job);
+    vadm_remote_plan_apply(source, plan, job->base.deadline, remote_commit_on_applied, job);
 }
 
 void
@@ -303,8 +279,8 @@ remote_undo_on_reverted(const GError *error, guint tag, gpointer user)
 static void
 remote_undo_revert(RemoteJob *job)
 {
-    vadm_remote_plan_revert(job->source, job->txn->plan, job->deadline, remote_undo_on_reverted,
-                            job);
+    vadm_remote_plan_revert(job->source, job->txn->plan, job->base.deadline,
+                            remote_undo_on_reverted, job);
 }
 
 static void

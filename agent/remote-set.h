@@ -80,6 +80,7 @@ typedef struct {
     GPtrArray *steps;    /* of VadmRemoteStep */
     GPtrArray *percents; /* of VadmRemotePercent */
     GPtrArray *closes;   /* of VadmRemoteClose: clients to be disconnected */
+    guint connection;    /* over which @closes were seen (remote-memory.h) */
 } VadmRemotePlan;
 
 typedef enum { VADM_REMOTE_BEFORE, VADM_REMOTE_WANTED } VadmRemoteSide;
@@ -139,12 +140,11 @@ void vadm_remote_plan_apply(VadmRemoteSource *source, VadmRemotePlan *plan, gint
 /** vadm_remote_plan_revert: all that was applied, the last first. As vadm_remote_plan_apply(). */
 void vadm_remote_plan_revert(VadmRemoteSource *source, VadmRemotePlan *plan, gint64 deadline,
                              VadmRemoteApplied done, gpointer user);
+/** vadm_remote_plan_knows_clients: FALSE: the connection over which the clients to be disconnected
+ * were seen is lost. A daemon that was started anew gives the same ids to others. */
+gboolean vadm_remote_plan_knows_clients(const VadmRemoteSource *source, const VadmRemotePlan *plan);
 /** vadm_remote_plan_disconnect: what cannot be taken back. Failures are logged. */
 void vadm_remote_plan_disconnect(VadmRemoteSource *source, const VadmRemotePlan *plan);
-
-/** vadm_remote_inquire: nobody knows what is in force of @plan: logs it when everything has been
- * read again after now. */
-void vadm_remote_inquire(VadmRemoteSource *source, VadmRemotePlan *plan);
 
 /* Element of the list below. */
 void vadm_remote_inquiry_free(gpointer inquiry);

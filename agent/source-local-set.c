@@ -6,6 +6,7 @@
  * overtaken by the beginning of the next, which would find the writer token taken.
  */
 #include "agent/source-local-private.h"
+#include "common/source-job.h"
 
 typedef struct {
     VadmTxn base;
@@ -14,18 +15,10 @@ typedef struct {
 
 /* One phase on its way to the saver and back. */
 typedef struct {
+    VadmSourceJob base;
     VadmLocalSource *source;
-    VadmMailbox *mailbox; /* the source's may be gone when the job is done */
     LocalTxn *txn;
-    VadmDone done;
-    gpointer user;
-    VadmFault fault;
-
-    /* of prepare */
-    VadmChange *changes;
-    guint n_changes;
-    VadmOrigin origin;
-    gint64 deadline;
+    VadmOrigin origin; /* of prepare */
 } LocalJob;
 
 static VadmSaver *
@@ -45,35 +38,16 @@ local_job_new(VadmLocalSource *source, LocalTxn *txn, VadmDone done, gpointer us
 {
     LocalJob *job = g_new0(LocalJob, 1);
 
+    vadm_source_job_init(&job->base, &source->base, done, user);
     job->source = source;
-    job->mailbox = source->base.mailbox ? vadm_mailbox_ref(source->base.mailbox) : NULL;
     job->txn = txn;
-    job->done = done;
-    job->user = user;
     return job;
 }
 
-/* Tells the outcome, in the caller's thread or, after its end, wherever this is. */
-static void
-local_job_deliver(gpointer data)
+static VadmTxn *
+local_job_txn(const LocalJob *job)
 {
-    LocalJob *job = data;
-
-    job->done(job->txn ? &job->txn->base : NULL, &job->fault, job->user);
-    g_clear_error(&job->fault.error);
-    for (guint i = 0; i < job->n_changes; i++)
-        g_free((char *)job->changes[i].value.string);
-    g_free(job->changes);
-    g_clear_pointer(&job->mailbox, vadm_mailbox_unref);
-    g_free(job);
-}
-
-static void
-local_job_return(LocalJob *job)
-{
-    g_autoptr(VadmMailbox) mailbox = vadm_mailbox_ref(job->mailbox);
-
-    vadm_mailbox_post(mailbox, local_job_deliver, job, local_job_deliver);
+    return job->txn ? &job->txn->base : NULL;
 }
 
 static LocalTxn *
@@ -98,13 +72,13 @@ local_prepare_job(gpointer data)
     LocalJob *job = data;
 
     /* The caller has given up already: what would be done now would only be taken back. */
-    if (g_get_monotonic_time() >= job->deadline)
-        g_set_error_literal(&job->fault.error, VADM_ERROR, VADM_ERROR_BUSY,
+    if (g_get_monotonic_time() >= job->base.deadline)
+        g_set_error_literal(&job->base.fault.error, VADM_ERROR, VADM_ERROR_BUSY,
                             "the disk is busy with an earlier change");
     else
-        job->txn =
-            local_txn_prepare(job->source, job->changes, job->n_changes, job->origin, &job->fault);
-    local_job_return(job);
+        job->txn = local_txn_prepare(job->source, job->base.changes, job->base.n_changes,
+                                     job->origin, &job->base.fault);
+    vadm_source_job_return(&job->base, local_job_txn(job));
 }
 
 static gboolean
@@ -128,16 +102,13 @@ vadm_local_prepare(VadmSource *base, const VadmChange *changes, guint n_changes,
 
     if (!base->mailbox ||
         (!local_must_queue(source) && !local_needs_disk(source, changes, n_changes))) {
-        job->txn = local_txn_prepare(source, changes, n_changes, origin, &job->fault);
-        local_job_deliver(job);
+        job->txn = local_txn_prepare(source, changes, n_changes, origin, &job->base.fault);
+        vadm_source_job_complete(&job->base, local_job_txn(job));
         return;
     }
-    job->changes = g_memdup2(changes, sizeof(*changes) * n_changes);
-    job->n_changes = n_changes;
-    for (guint i = 0; i < n_changes; i++)
-        job->changes[i].value.string = g_strdup(changes[i].value.string);
+    vadm_source_job_keep_changes(&job->base, changes, n_changes);
     job->origin = origin;
-    job->deadline = deadline;
+    job->base.deadline = deadline;
     vadm_saver_submit(local_saver(source), local_prepare_job, job);
 }
 
@@ -146,8 +117,8 @@ local_commit_job(gpointer data)
 {
     LocalJob *job = data;
 
-    vadm_txn_commit(job->txn->txn, &job->fault.error);
-    local_job_return(job);
+    vadm_txn_commit(job->txn->txn, &job->base.fault.error);
+    vadm_source_job_return(&job->base, local_job_txn(job));
 }
 
 static void
@@ -155,8 +126,8 @@ local_undo_job(gpointer data)
 {
     LocalJob *job = data;
 
-    vadm_txn_undo(job->txn->txn, &job->fault.error);
-    local_job_return(job);
+    vadm_txn_undo(job->txn->txn, &job->base.fault.error);
+    vadm_source_job_return(&job->base, local_job_txn(job));
 }
 
 static gboolean
@@ -178,8 +149,8 @@ vadm_local_commit(VadmTxn *base, VadmDone done, gpointer user)
         vadm_saver_submit(local_saver(source), local_commit_job, job);
         return;
     }
-    vadm_txn_commit(txn->txn, &job->fault.error);
-    local_job_deliver(job);
+    vadm_txn_commit(txn->txn, &job->base.fault.error);
+    vadm_source_job_complete(&job->base, local_job_txn(job));
 }
 
 void
@@ -193,8 +164,8 @@ vadm_local_undo(VadmTxn *base, VadmDone done, gpointer user)
         vadm_saver_submit(local_saver(source), local_undo_job, job);
         return;
     }
-    vadm_txn_undo(txn->txn, &job->fault.error);
-    local_job_deliver(job);
+    vadm_txn_undo(txn->txn, &job->base.fault.error);
+    vadm_source_job_complete(&job->base, local_job_txn(job));
 }
 
 static void

@@ -22,12 +22,19 @@ typedef struct {
     guint32 flags;
 } VadmAdminSet;
 
-/* A row of this moment; @config: pinned by the caller, who needs it as long as the row. */
-static void
-vadm_admin_fill_row(VadmServer *server, const VadmConfig *config, VadmServerRow *row)
+/* What both getters begin with. @row: (out): numbers of this moment; its texts are not kept.
+ * Returns: FALSE: @call has failed */
+static gboolean
+vadm_admin_read_row(VadmAdminCall *call, const char *name, guint32 flags, VadmServerRow *row)
 {
-    vadm_server_fill_row(server, vadm_config_find_server(config, vadm_server_get_name(server)),
-                         row);
+    VadmServer *server = vadm_admin_find_server(call, name, VADM_VIR_FROM_RPC);
+    g_autoptr(VadmConfig) config = NULL;
+
+    if (!server || !vadm_admin_check_flags(call, flags, 0))
+        return FALSE;
+    config = vadm_daemon_get_config(call->daemon);
+    vadm_server_fill_row(server, vadm_config_find_server(config, name), row);
+    return TRUE;
 }
 
 gboolean
@@ -35,16 +42,12 @@ vadm_admin_get_threadpool(VadmAdminCall *call, gconstpointer data, gpointer out)
 {
     const vadm_admin_server_get_threadpool_parameters_args *args = data;
     vadm_admin_server_get_threadpool_parameters_ret *ret = out;
-    VadmServer *server = vadm_admin_find_server(call, args->srv.name, VADM_VIR_FROM_RPC);
-    g_autoptr(VadmConfig) config = NULL;
     vadm_typed_param *params;
     VadmServerRow row = {0};
     u_int *count = &ret->params.params_len;
 
-    if (!server || !vadm_admin_check_flags(call, args->flags, 0))
+    if (!vadm_admin_read_row(call, args->srv.name, args->flags, &row))
         return FALSE;
-    config = vadm_daemon_get_config(call->daemon);
-    vadm_admin_fill_row(server, config, &row);
     params = ret->params.params_val = g_new0(vadm_typed_param, 6);
     vadm_params_add_uint(params, count, "minWorkers", row.workers_min);
     vadm_params_add_uint(params, count, "maxWorkers", row.workers_max);
@@ -140,16 +143,12 @@ vadm_admin_get_client_limits(VadmAdminCall *call, gconstpointer data, gpointer o
 {
     const vadm_admin_server_get_client_limits_args *args = data;
     vadm_admin_server_get_client_limits_ret *ret = out;
-    VadmServer *server = vadm_admin_find_server(call, args->srv.name, VADM_VIR_FROM_RPC);
-    g_autoptr(VadmConfig) config = NULL;
     vadm_typed_param *params;
     VadmServerRow row = {0};
     u_int *count = &ret->params.params_len;
 
-    if (!server || !vadm_admin_check_flags(call, args->flags, 0))
+    if (!vadm_admin_read_row(call, args->srv.name, args->flags, &row))
         return FALSE;
-    config = vadm_daemon_get_config(call->daemon);
-    vadm_admin_fill_row(server, config, &row);
     params = ret->params.params_val = g_new0(vadm_typed_param, 4);
     vadm_params_add_uint(params, count, "nclients_max", row.clients_max);
     vadm_params_add_uint(params, count, "nclients", row.clients_current);

@@ -128,8 +128,9 @@ forget_oldest(VadmSessionCalls *calls)
     calls->forgot_serial = GPOINTER_TO_UINT(serial);
 }
 
-void
-vadm_session_calls_expect_none(VadmSessionCalls *calls, guint32 program, guint32 serial)
+/* A reply to @serial is to be dropped. */
+static void
+expect_none(VadmSessionCalls *calls, guint32 program, guint32 serial)
 {
     g_hash_table_insert(calls->late, GUINT_TO_POINTER(serial), GUINT_TO_POINTER(program));
     g_queue_push_tail(&calls->late_order, GUINT_TO_POINTER(serial));
@@ -188,7 +189,7 @@ vadm_session_calls_take_due(VadmSessionCalls *calls, gint64 now)
         return call;
     }
     g_hash_table_steal(calls->sent, GUINT_TO_POINTER(call->serial));
-    vadm_session_calls_expect_none(calls, call->program, call->serial);
+    expect_none(calls, call->program, call->serial);
     return call;
 }
 
@@ -230,7 +231,7 @@ vadm_session_calls_give_up(VadmSessionCalls *calls)
         const VadmSessionCall *call = all->pdata[i];
 
         if (!call->message && !call->error)
-            vadm_session_calls_expect_none(calls, call->program, call->serial);
+            expect_none(calls, call->program, call->serial);
     }
 }
 

@@ -56,8 +56,6 @@ guint32 vadm_session_calls_next_serial(VadmSessionCalls *calls);
 /** vadm_session_calls_send: the first of those that wait counts as sent. Returns: (transfer full)
  * (nullable): its message, NULL when none waits */
 VadmMessage *vadm_session_calls_send(VadmSessionCalls *calls);
-/** vadm_session_calls_expect_none: a reply to @serial is to be dropped. */
-void vadm_session_calls_expect_none(VadmSessionCalls *calls, guint32 program, guint32 serial);
 
 /** vadm_session_calls_take_reply: Returns: (transfer full) (nullable): the call that @header
  * answers; @dropped: (out): it answers one that was given up */

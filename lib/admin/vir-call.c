@@ -127,7 +127,7 @@ vadm_vir_check_in_params(const virTypedParameter *params, int nparams, guint max
     }
     if ((guint)nparams <= max)
         return TRUE;
-    vadm_vir_raise(VIR_ERR_RPC, VIR_FROM_RPC, "too many parameters '%d' for limit '%u'", nparams,
+    vadm_vir_raise(VIR_ERR_RPC, VIR_FROM_NONE, "too many parameters '%d' for limit '%u'", nparams,
                    max);
     return FALSE;
 }

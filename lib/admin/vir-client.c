@@ -11,8 +11,8 @@ client_dispose(gpointer object)
     g_free(client);
 }
 
-virAdmClientPtr
-vadm_vir_client_new(virAdmServerPtr server, const vadm_admin_client *row)
+static virAdmClientPtr
+client_new(virAdmServerPtr server, const vadm_admin_client *row)
 {
     virAdmClientPtr client = g_new0(virAdmClient, 1);
 
@@ -71,7 +71,7 @@ new_clients(virAdmServerPtr server, const vadm_admin_client *list, guint n)
     virAdmClientPtr *clients = g_new0(virAdmClientPtr, (gsize)n + 1);
 
     for (guint i = 0; i < n; i++)
-        clients[i] = vadm_vir_client_new(server, &list[i]);
+        clients[i] = client_new(server, &list[i]);
     return clients;
 }
 
@@ -115,7 +115,7 @@ virAdmServerLookupClient(virAdmServerPtr srv, unsigned long long id, unsigned in
     args.srv.name = srv->name;
     if (vadm_vir_call(srv->conn, VADM_ADMIN_PROC_SERVER_LOOKUP_CLIENT,
                       (xdrproc_t)xdr_vadm_admin_server_lookup_client_args, &args, decode, &ret))
-        client = vadm_vir_client_new(srv, &ret.clnt);
+        client = client_new(srv, &ret.clnt);
     xdr_free(decode, &ret);
     return client;
 }

@@ -67,9 +67,4 @@ int vadm_vir_call_for_params(virAdmConnectPtr conn, gint32 procedure, xdrproc_t 
 gboolean vadm_vir_check_in_params(const virTypedParameter *params, int nparams, guint max,
                                   const char *function);
 
-/** vadm_vir_server_new: Returns: (transfer full): holds @conn */
-virAdmServerPtr vadm_vir_server_new(virAdmConnectPtr conn, const char *name);
-/** vadm_vir_client_new: Returns: (transfer full): holds @server */
-virAdmClientPtr vadm_vir_client_new(virAdmServerPtr server, const vadm_admin_client *client);
-
 #endif

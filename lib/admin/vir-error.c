@@ -222,25 +222,6 @@ vadm_vir_raise(int number, int domain, const char *format, ...)
 }
 
 void
-vadm_vir_raise_system(int domain, int errnum, const char *format, ...)
-{
-    KEEP_ERRNO;
-    virError error = {.code = VIR_ERR_SYSTEM_ERROR, .domain = domain, .level = VIR_ERR_ERROR};
-    g_autofree char *what = NULL;
-    va_list args;
-
-    va_start(args, format);
-    what = g_strdup_vprintf(format, args);
-    va_end(args);
-    error.message = g_strdup_printf("%s: %s", what, g_strerror(errnum));
-    error.str1 = g_strdup("%s");
-    error.str2 = g_strdup(error.message);
-    error.int1 = errnum;
-    error.int2 = -1;
-    raise_error(&error);
-}
-
-void
 vadm_vir_raise_gerror(int domain, const GError *from)
 {
     KEEP_ERRNO;

@@ -16,8 +16,9 @@
 
 /* How long a daemon may take to say goodbye. */
 #define GOODBYE_MS 1000
-/* What GLib and the mailbox open for a thread, and the socket. */
-#define N_DESCRIPTORS 3
+/* What GLib and the mailbox open for a thread, the socket, and what other threads of the program
+ * may open in the moment between looking and opening. */
+#define N_DESCRIPTORS (3 + 8)
 
 typedef enum { IO_CONNECTING, IO_OPEN, IO_ENDED } IoState;
 
@@ -230,6 +231,49 @@ io_thread(gpointer data)
 
 /* ---- in the threads of the program ---- */
 
+static void
+restore_cancel(const int *before)
+{
+    pthread_setcancelstate(*before, NULL);
+}
+
+static int
+hold_off_cancel(void)
+{
+    int before;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+/* A program may cancel a thread of its own that waits for a daemon. It ends when it is back: in
+ * the middle it would keep the lock, and the I/O thread would write to a stack that is gone. */
+#define HOLD_OFF_CANCEL                                                                            \
+    G_GNUC_UNUSED __attribute__((cleanup(restore_cancel))) const int cancel_before =               \
+        hold_off_cancel()
+
+/* Two threads that look at the same time would count on the same descriptors. */
+static VadmMutex descriptors_lock = VADM_MUTEX_INIT;
+
+/* A child must not find the lock taken by a thread that it has not got. */
+static void
+lock_descriptors(void)
+{
+    vadm_mutex_lock(&descriptors_lock);
+}
+
+static void
+unlock_descriptors(void)
+{
+    vadm_mutex_unlock(&descriptors_lock);
+}
+
+__attribute__((constructor)) static void
+keep_lock_over_forks(void)
+{
+    pthread_atfork(lock_descriptors, unlock_descriptors, unlock_descriptors);
+}
+
 /* GLib ends the process when it gets no descriptor for a main context. */
 static gboolean
 has_descriptors(GError **error)
@@ -249,22 +293,25 @@ has_descriptors(GError **error)
     return FALSE;
 }
 
+static gboolean
+io_open_descriptors(VadmVirIo *io, GError **error)
+{
+    VADM_LOCK_SCOPE(&descriptors_lock);
+
+    if (!has_descriptors(error))
+        return FALSE;
+    io->context = g_main_context_new();
+    io->mailbox = vadm_mailbox_new_polled(error);
+    return io->mailbox != NULL;
+}
+
 static VadmVirIo *
 io_new(const VadmSessionOptions *options, void (*ended)(VadmSessionEnd end, gpointer user),
        gpointer user, GError **error)
 {
-    g_autoptr(VadmMailbox) mailbox = NULL;
-    VadmVirIo *io;
+    VadmVirIo *io = g_new0(VadmVirIo, 1);
 
-    if (!has_descriptors(error))
-        return NULL;
-    mailbox = vadm_mailbox_new_polled(error);
-    if (!mailbox)
-        return NULL;
-    io = g_new0(VadmVirIo, 1);
     io->refs = 1;
-    io->mailbox = g_steal_pointer(&mailbox);
-    io->context = g_main_context_new();
     io->path = g_strdup(options->path);
     io->options = *options;
     io->options.path = io->path;
@@ -273,7 +320,10 @@ io_new(const VadmSessionOptions *options, void (*ended)(VadmSessionEnd end, gpoi
     g_queue_init(&io->failed);
     vadm_mutex_init(&io->lock);
     vadm_cond_init(&io->changed);
-    return io;
+    if (io_open_descriptors(io, error))
+        return io;
+    io_unref(io);
+    return NULL;
 }
 
 static gboolean
@@ -316,6 +366,7 @@ vadm_vir_io_open(const VadmSessionOptions *options,
                  void (*ended)(VadmSessionEnd end, gpointer user), gpointer user,
                  VadmMessage **reply, GError **error)
 {
+    HOLD_OFF_CANCEL;
     VadmVirIo *io = io_new(options, ended, user, error);
 
     *reply = NULL;
@@ -334,6 +385,7 @@ vadm_vir_io_open(const VadmSessionOptions *options,
 void
 vadm_vir_io_close(VadmVirIo *io)
 {
+    HOLD_OFF_CANCEL;
     GThread *thread = io->thread;
 
     if (thread == g_thread_self()) {
@@ -356,6 +408,7 @@ vadm_vir_io_is_open(VadmVirIo *io)
 VadmVirIoResult
 vadm_vir_io_call(VadmVirIo *io, VadmVirIoCall *call)
 {
+    HOLD_OFF_CANCEL;
     IoWait wait = {.io = io, .call = call};
 
     if (!vadm_vir_io_is_open(io))

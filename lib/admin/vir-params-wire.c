@@ -42,7 +42,7 @@ vadm_vir_params_from_wire(const vadm_typed_param *list, guint n, virTypedParamet
 {
     for (guint i = 0; i < n; i++) {
         if (strlen(list[i].field) >= VIR_TYPED_PARAM_FIELD_LENGTH) {
-            vadm_vir_raise(VIR_ERR_INTERNAL_ERROR, VIR_FROM_RPC,
+            vadm_vir_raise(VIR_ERR_INTERNAL_ERROR, VIR_FROM_NONE,
                            "parameter %s too big for destination", list[i].field);
             return FALSE;
         }
@@ -83,7 +83,7 @@ value_to_wire(const virTypedParameter *from, vadm_typed_param_value *to)
         to->vadm_typed_param_value_u.s = g_strdup(from->value.s ? from->value.s : "");
         return TRUE;
     default:
-        vadm_vir_raise(VIR_ERR_RPC, VIR_FROM_RPC, "unknown parameter type: %d", from->type);
+        vadm_vir_raise(VIR_ERR_RPC, VIR_FROM_NONE, "unknown parameter type: %d", from->type);
         return FALSE;
     }
 }
@@ -93,17 +93,20 @@ vadm_vir_params_to_wire(const virTypedParameter *params, int nparams, vadm_typed
                         guint *n)
 {
     vadm_typed_param *wire = g_new0(vadm_typed_param, (gsize)nparams + 1);
+    guint filled = 0;
 
     for (int i = 0; i < nparams; i++) {
+        if (params[i].type == 0)
+            continue;
         /* a program may have filled it to the last octet */
-        wire[i].field = g_strndup(params[i].field, sizeof(params[i].field));
-        if (!value_to_wire(&params[i], &wire[i].value)) {
-            vadm_vir_params_wire_free(wire, (guint)i + 1);
+        wire[filled].field = g_strndup(params[i].field, sizeof(params[i].field));
+        if (!value_to_wire(&params[i], &wire[filled++].value)) {
+            vadm_vir_params_wire_free(wire, filled);
             return FALSE;
         }
     }
     *list = wire;
-    *n = (guint)nparams;
+    *n = filled;
     return TRUE;
 }
 

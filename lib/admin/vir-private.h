@@ -36,9 +36,6 @@ void vadm_vir_enter(void);
  */
 void vadm_vir_raise(int number, int domain, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
-/** vadm_vir_raise_system: VIR_ERR_SYSTEM_ERROR with "<format>: <strerror>" and errno in int1. */
-void vadm_vir_raise_system(int domain, int errnum, const char *format, ...) G_GNUC_PRINTF(3, 4);
-
 /** vadm_vir_raise_gerror: @error: of domain VADM_ERROR; its number is that of
  * vadm_rpc_error_number(), and its errno, where it has one, goes to int1. */
 void vadm_vir_raise_gerror(int domain, const GError *error);
@@ -133,7 +130,8 @@ gboolean vadm_vir_params_from_wire(const vadm_typed_param *list, guint n,
  * vadm_vir_params_to_wire: (vir-params-wire.c)
  * @params: the program's, @nparams of them, at least 0
  * @list: (out): copies, for vadm_vir_params_wire_free(); never NULL
- * @n: (out): @nparams
+ * @n: (out): how many of @params have a type; those of type 0 are not set, and are left out as by
+ *     libvirt
  *
  * Returns: FALSE: an error was raised: a type that does not exist
  */

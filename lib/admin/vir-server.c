@@ -12,8 +12,8 @@ server_dispose(gpointer object)
     g_free(server);
 }
 
-virAdmServerPtr
-vadm_vir_server_new(virAdmConnectPtr conn, const char *name)
+static virAdmServerPtr
+server_new(virAdmConnectPtr conn, const char *name)
 {
     virAdmServerPtr server = g_new0(virAdmServer, 1);
 
@@ -50,7 +50,7 @@ new_servers(virAdmConnectPtr conn, const vadm_admin_server *list, guint n)
     virAdmServerPtr *servers = g_new0(virAdmServerPtr, (gsize)n + 1);
 
     for (guint i = 0; i < n; i++)
-        servers[i] = vadm_vir_server_new(conn, list[i].name);
+        servers[i] = server_new(conn, list[i].name);
     return servers;
 }
 
@@ -96,7 +96,7 @@ virAdmConnectLookupServer(virAdmConnectPtr conn, const char *name, unsigned int 
     }
     if (vadm_vir_call(conn, VADM_ADMIN_PROC_CONNECT_LOOKUP_SERVER,
                       (xdrproc_t)xdr_vadm_admin_connect_lookup_server_args, &args, decode, &ret))
-        server = vadm_vir_server_new(conn, ret.srv.name);
+        server = server_new(conn, ret.srv.name);
     xdr_free(decode, &ret);
     return server;
 }

@@ -4,8 +4,10 @@ libvadm_common_la_SOURCES = \
 	lib/common/error.c lib/common/error.h \
 	lib/common/event.c \
 	lib/common/identity.c lib/common/source.h \
+	lib/common/source-job.c lib/common/source-job.h \
 	lib/common/lock.h \
 	lib/common/log.c lib/common/log.h lib/common/log-private.h \
 	lib/common/log-set.c lib/common/log-sink.c lib/common/log-file.c \
+	lib/common/log-path.c lib/common/log-path.h \
 	lib/common/mailbox.c lib/common/mailbox.h
 libvadm_common_la_LIBADD = $(GLIB_LIBS)

@@ -16,74 +16,10 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/log-path.h"
 
 /* O_NONBLOCK: a FIFO without a reader is an error (ENXIO) instead of a thread that hangs. */
 #define LOG_FILE_FLAGS (O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-
-static void G_GNUC_PRINTF(3, 4)
-    vadm_log_file_deny(GError **error, const char *path, const char *format, ...)
-{
-    g_autofree char *rule = NULL;
-    va_list args;
-
-    va_start(args, format);
-    rule = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error(error, VADM_ERROR, VADM_ERROR_DENIED, "log file '%s' is not allowed: %s", path,
-                rule);
-}
-
-/* Length of @directory without trailing slashes if @path is below it, else -1. */
-static gssize
-vadm_log_file_below(const char *path, const char *directory)
-{
-    gsize length = strlen(directory);
-
-    if (*directory != '/')
-        return -1;
-    while (length > 0 && directory[length - 1] == '/')
-        length--;
-    if (strncmp(path, directory, length) != 0 || path[length] != '/')
-        return -1;
-    return (gssize)length;
-}
-
-/* The innermost of the directories that @path is below, as a length of @path; -1: none. */
-static gssize
-vadm_log_file_base(const char *path, const char *const *directories)
-{
-    gssize best = -1;
-
-    for (; *directories; directories++)
-        best = MAX(best, vadm_log_file_below(path, *directories));
-    return best;
-}
-
-static gboolean
-vadm_log_file_check_text(const char *path, const char *const *directories, GError **error)
-{
-    g_auto(GStrv) parts = NULL;
-
-    if (*path != '/') {
-        vadm_log_file_deny(error, path, "the path must be absolute");
-        return FALSE;
-    }
-    /* of "" there are no parts at all */
-    parts = path[1] ? g_strsplit(path + 1, "/", -1) : g_strsplit("/", "/", -1);
-    for (char **part = parts; *part; part++) {
-        if (**part && strcmp(*part, ".") != 0 && strcmp(*part, "..") != 0)
-            continue;
-        vadm_log_file_deny(error, path, "the path must not have the component '%s'", *part);
-        return FALSE;
-    }
-    if (vadm_log_file_base(path, directories) < 0) {
-        g_autofree char *list = g_strjoinv(" ", (char **)directories);
-        vadm_log_file_deny(error, path, "the path must be below one of the directories: %s",
-                           *list ? list : "(none is configured)");
-        return FALSE;
-    }
-    return TRUE;
-}
 
 /* One step down; consumes @dirfd. O_PATH needs no permission to read the directory. */
 static int
@@ -96,7 +32,7 @@ vadm_log_file_step(int dirfd, const char *part, const char *path, GError **error
     if (next >= 0)
         return next;
     if (saved == ENOTDIR || saved == ELOOP)
-        vadm_log_file_deny(error, path, "'%s' is a symbolic link or not a directory", part);
+        vadm_log_path_deny(error, path, "'%s' is a symbolic link or not a directory", part);
     else
         vadm_error_set_errno(error, saved, "failed to open %s", path);
     return -1;
@@ -107,7 +43,7 @@ vadm_log_file_step(int dirfd, const char *part, const char *path, GError **error
 static int
 vadm_log_file_walk(const char *path, const char *const *directories, char **name, GError **error)
 {
-    gssize base_length = vadm_log_file_base(path, directories);
+    gssize base_length = vadm_log_path_base(path, directories);
     g_autofree char *base = g_strndup(path, (gsize)MAX(base_length, 0));
     g_auto(GStrv) parts = g_strsplit(path + base_length + 1, "/", -1);
     guint count = g_strv_length(parts);
@@ -124,21 +60,6 @@ vadm_log_file_walk(const char *path, const char *const *directories, char **name
     return fd;
 }
 
-static gboolean
-vadm_log_file_check_stat(const char *path, const struct stat *st, GError **error)
-{
-    if (S_ISLNK(st->st_mode))
-        vadm_log_file_deny(error, path, "it must not be a symbolic link");
-    else if (!S_ISREG(st->st_mode))
-        vadm_log_file_deny(error, path, "it must be a regular file");
-    else if (st->st_nlink != 1)
-        vadm_log_file_deny(error, path, "it must have one hard link, it has %ju",
-                           (uintmax_t)st->st_nlink);
-    else
-        return TRUE;
-    return FALSE;
-}
-
 /* Before the open: opening a device can have effects of its own (a tape rewinds). */
 static gboolean
 vadm_log_file_check_entry(int dirfd, const char *name, const char *path, GError **error)
@@ -146,7 +67,7 @@ vadm_log_file_check_entry(int dirfd, const char *name, const char *path, GError 
     struct stat st;
 
     if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return vadm_log_file_check_stat(path, &st, error);
+        return vadm_log_path_check_stat(path, &st, error);
     if (errno == ENOENT)
         return TRUE;
     vadm_error_set_errno(error, errno, "failed to open %s", path);
@@ -164,12 +85,11 @@ vadm_log_file_check_same(int dirfd, const char *name, const char *path, const Va
         vadm_error_set_errno(error, errno, "failed to open %s", path);
         return FALSE;
     }
-    if (!vadm_log_file_check_stat(path, &st, error))
+    if (!vadm_log_path_check_stat(path, &st, error))
         return FALSE;
     if (st.st_dev == id->dev && st.st_ino == id->ino)
         return TRUE;
-    vadm_log_file_deny(error, path, "another file is open under this path");
-    return FALSE;
+    return vadm_log_path_deny(error, path, "another file is open under this path");
 }
 
 static char *
@@ -197,8 +117,7 @@ vadm_log_file_check_entered(int fd, int dirfd, const char *name, const char *pat
     expected = g_strconcat(directory, g_str_has_suffix(directory, "/") ? "" : "/", name, NULL);
     if (strcmp(opened, expected) == 0)
         return TRUE;
-    vadm_log_file_deny(error, path, "it was moved or removed while it was opened");
-    return FALSE;
+    return vadm_log_path_deny(error, path, "it was moved or removed while it was opened");
 }
 
 /* After the open: what was opened may not be what was looked at. The count of links by itself says
@@ -215,7 +134,7 @@ vadm_log_file_check_open(int fd, int dirfd, const char *name, const char *path, 
         vadm_error_set_errno(error, errno, "failed to open %s", path);
         return FALSE;
     }
-    if (!vadm_log_file_check_stat(path, &st, error))
+    if (!vadm_log_path_check_stat(path, &st, error))
         return FALSE;
     (void)renameat(dirfd, name, dirfd, name);
     return vadm_log_file_check_entered(fd, dirfd, name, path, error);
@@ -304,7 +223,7 @@ vadm_log_file_open_entry(int dirfd, const char *name, const char *path, VadmLogC
         return -1;
     fd = vadm_log_file_open_at(dirfd, name, O_NOFOLLOW, &is_new);
     if (fd < 0 && errno == ELOOP) {
-        vadm_log_file_deny(error, path, "it must not be a symbolic link");
+        vadm_log_path_deny(error, path, "it must not be a symbolic link");
         return -1;
     }
     if (fd < 0) {
@@ -329,7 +248,7 @@ vadm_log_file_open_guarded(const char *path, const char *const *directories,
     VadmLogCreated *made = NULL;
     int dirfd, fd;
 
-    if (!vadm_log_file_check_text(path, directories, error))
+    if (!vadm_log_path_check(path, directories, error))
         return -1;
     dirfd = vadm_log_file_walk(path, directories, &name, error);
     if (dirfd < 0)
@@ -363,7 +282,7 @@ vadm_log_file_check(const char *path, const char *const *directories, const Vadm
 
     if (!directories)
         return TRUE;
-    if (!vadm_log_file_check_text(path, directories, error))
+    if (!vadm_log_path_check(path, directories, error))
         return FALSE;
     dirfd = vadm_log_file_walk(path, directories, &name, error);
     if (dirfd < 0)

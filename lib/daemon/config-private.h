@@ -62,6 +62,8 @@ typedef struct {
     gboolean runtime; /* a reload puts it in force; else it needs a restart */
 } VadmConfigKey;
 
+/* config-keys.c */
+
 /* Name of a group that is there once; NULL for VADM_GROUP_SERVER and VADM_GROUP_SOURCE. */
 const char *vadm_config_group_name(VadmConfigGroup group);
 /* Whether a configuration of @kind can have @group. */
@@ -76,6 +78,8 @@ const VadmConfigKey *vadm_config_keys(void);
 /* (nullable) */
 const VadmConfigKey *vadm_config_find_key(VadmConfigGroup group, const char *name);
 const VadmConfigKey *vadm_config_find_field(VadmField field);
+
+/* config-values.c */
 
 /* vadm_config_read_key: sets what @key stands for in @base from @file. @error's message is the
  * rule that was broken only. @config: for runtime_dir, which must have been read before. */

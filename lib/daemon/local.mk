@@ -5,7 +5,7 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/config.c lib/daemon/config.h \
 	lib/daemon/config-change.c lib/daemon/config-file.c lib/daemon/config-keys.c \
 	lib/daemon/config-listen.c lib/daemon/config-source.c \
-	lib/daemon/config-print.c lib/daemon/config-private.h \
+	lib/daemon/config-print.c lib/daemon/config-private.h lib/daemon/config-values.c \
 	lib/daemon/daemon.c lib/daemon/daemon.h lib/daemon/daemon-private.h \
 	lib/daemon/events.c lib/daemon/events.h \
 	lib/daemon/limit.c lib/daemon/limit.h \

@@ -14,7 +14,7 @@ tests_unit_libconfig_bed_la_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_libconfig_bed_la_SOURCES = \
 	lib/daemon/config.c lib/daemon/config-change.c lib/daemon/config-file.c \
 	lib/daemon/config-keys.c lib/daemon/config-listen.c lib/daemon/config-print.c \
-	lib/daemon/config-source.c
+	lib/daemon/config-source.c lib/daemon/config-values.c
 
 tests_unit_test_config_SOURCES = tests/unit/test-config.c tests/unit/config-fixture.h
 tests_unit_test_config_CFLAGS = $(UNIT_CFLAGS)

@@ -469,6 +469,16 @@ bed_client(Bed *bed, guint32 server, guint32 index, VadmClientRow *row)
     return found != NULL;
 }
 
+VadmConfigRow
+bed_config(Bed *bed)
+{
+    VadmView *view = bed->base->class->view_begin(bed->base);
+    VadmConfigRow config = *bed->base->class->config(view);
+
+    bed->base->class->view_end(view);
+    return config;
+}
+
 guint
 bed_count_clients(Bed *bed, guint32 server)
 {

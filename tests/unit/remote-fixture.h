@@ -91,6 +91,7 @@ void bed_forget(Bed *bed);
  * row. */
 gboolean bed_server(Bed *bed, guint32 index, VadmServerRow *row);
 gboolean bed_client(Bed *bed, guint32 server, guint32 index, VadmClientRow *row);
+VadmConfigRow bed_config(Bed *bed);
 guint bed_count_clients(Bed *bed, guint32 server);
 
 #define WAIT_FOR(condition)                                                                        \

@@ -314,6 +314,42 @@ set_bed_state(SetBed *set)
     return g_string_free(text, FALSE);
 }
 
+guint32
+set_bed_generation(SetBed *set)
+{
+    return set->bed->source->snapshot->generation;
+}
+
+VadmServerRow
+set_bed_row(SetBed *set, guint32 server)
+{
+    VadmServerRow row = {0};
+
+    ck_assert(bed_server(set->bed, server, &row));
+    return row;
+}
+
+static void
+on_read(gboolean fresh, gpointer user)
+{
+    (void)fresh;
+    (void)user;
+}
+
+void
+set_bed_refresh(SetBed *set)
+{
+    vadm_remote_read_again(set->bed->source, VADM_ORIGIN_ADMIN_RPC, 0, on_read, NULL);
+    bed_refresh(set->bed);
+}
+
+VadmMessage *
+set_bed_accept_only(const VadmMessage *call, gpointer user)
+{
+    (void)user;
+    return vadm_message_new_reply(&call->header, NULL, NULL, NULL);
+}
+
 char *
 set_bed_log(void)
 {

@@ -10,6 +10,12 @@
 #include "agent/remote-set.h"
 #include "remote-fixture.h"
 
+/* Indexes of its servers. */
+#define SERVER 2 /* libvirtd */
+#define ADMIN  1
+
+#define SLOW 60000 /* ms: no refresh but those that are asked for */
+
 typedef enum {
     SET_REFUSE,         /* an error reply; nothing is changed */
     SET_SILENT,         /* no answer; nothing is changed */
@@ -42,6 +48,13 @@ void set_bed_script_then(SetBed *set, guint from, SetFailure failure);
 
 /* All that can be set. */
 char *set_bed_state(SetBed *set);
+guint32 set_bed_generation(SetBed *set);
+/* The row of a server, which must be there. */
+VadmServerRow set_bed_row(SetBed *set, guint32 server);
+/* Reading again, which has a refresh of everything follow. */
+void set_bed_refresh(SetBed *set);
+/* For peer_handle(): says that a call was carried out, which it was not. */
+VadmMessage *set_bed_accept_only(const VadmMessage *call, gpointer user);
 /* What has been logged so far. */
 char *set_bed_log(void);
 gboolean set_bed_has_logged(const char *text);

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "daemon/config.h"
-
 /* In the place of vadm_admin_uri_to_socket(), which takes no notice of a host: "NAME:///system" is
  * /run/NAME, and "NAME:///system?socket=PATH" is PATH. */
 static char *
@@ -25,16 +23,9 @@ to_socket(const char *uri, GError **error)
 }
 
 static VadmConfig *
-load_good(const char *text)
+load_file(GError **error)
 {
-    g_autoptr(GError) error = NULL;
-    VadmConfig *config;
-
-    ck_assert(g_file_set_contents(path, text, -1, NULL));
-    config = vadm_config_load_agent(path, to_socket, NULL, &error);
-    if (!config)
-        ck_abort_msg("%s: refused: %s", text, error->message);
-    return config;
+    return vadm_config_load_agent(path, to_socket, NULL, error);
 }
 
 static const VadmSourceConfig *
@@ -147,15 +138,7 @@ static const struct {
 
 START_TEST(bad_files_are_refused)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(VadmConfig) config = NULL;
-    g_autofree char *message = g_strdup_printf("%s: %s", path, bad_files[_i].message);
-
-    ck_assert(g_file_set_contents(path, bad_files[_i].text, -1, NULL));
-    config = vadm_config_load_agent(path, to_socket, NULL, &error);
-    ck_assert_msg(!config, "%s: was taken", bad_files[_i].text);
-    ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_CONFIG));
-    ck_assert_str_eq(error->message, message);
+    load_bad(bad_files[_i].text, bad_files[_i].message);
 }
 END_TEST
 

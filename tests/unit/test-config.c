@@ -8,37 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/config.h"
-
 static VadmConfig *
-load(const char *text, GError **error)
+load_file(GError **error)
 {
-    ck_assert(g_file_set_contents(path, text, -1, NULL));
     return vadm_config_load(path, error);
-}
-
-static VadmConfig *
-load_good(const char *text)
-{
-    g_autoptr(GError) error = NULL;
-    VadmConfig *config = load(text, &error);
-
-    if (!config)
-        ck_abort_msg("%s: refused: %s", text, error->message);
-    return config;
-}
-
-/* @expected: the message behind "FILE: " */
-static void
-load_bad(const char *text, const char *expected)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(VadmConfig) config = load(text, &error);
-    g_autofree char *message = g_strdup_printf("%s: %s", path, expected);
-
-    ck_assert_msg(!config, "%s: was taken", text);
-    ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_CONFIG));
-    ck_assert_str_eq(error->message, message);
 }
 
 static const VadmListenConfig *

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* SET at an unmodified daemon: what is validated, sent, shown, told and taken back. */
+/* SET at an unmodified daemon: what is validated, sent, shown, told and disconnected. */
 #include "set-bed.h"
 
 #include <string.h>
-
-#define SERVER 2 /* libvirtd */
-#define ADMIN  1
-#define SLOW   60000 /* no refresh but those that are asked for */
 
 static SetBed *set;
 
@@ -19,52 +15,14 @@ setup(void)
 static void
 teardown(void)
 {
-    set_bed_free(set);
-    set = NULL;
-}
-
-static guint32
-generation(void)
-{
-    return set->bed->source->snapshot->generation;
-}
-
-static void
-on_read(gboolean fresh, gpointer user)
-{
-    (void)fresh;
-    (void)user;
-}
-
-/* Reading again, which has a refresh of everything follow. */
-static void
-refresh(void)
-{
-    vadm_remote_read_again(set->bed->source, VADM_ORIGIN_ADMIN_RPC, 0, on_read, NULL);
-    bed_refresh(set->bed);
-}
-
-static VadmServerRow
-row_of(guint32 server)
-{
-    VadmServerRow row = {0};
-
-    ck_assert(bed_server(set->bed, server, &row));
-    return row;
-}
-
-static VadmMessage *
-accept_and_forget(const VadmMessage *call, gpointer user)
-{
-    (void)user;
-    return vadm_message_new_reply(&call->header, NULL, NULL, NULL);
+    g_clear_pointer(&set, set_bed_free);
 }
 
 /* ---- what is set ---- */
 
 START_TEST(test_all_fields)
 {
-    guint32 before = generation();
+    guint32 before = set_bed_generation(set);
     g_autofree char *state = NULL;
     VadmTxn *txn = COMMITTED(
         set, NUMBER(SERVER_WORKERS_MIN, SERVER, 6, 0), NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 1),
@@ -79,15 +37,15 @@ START_TEST(test_all_fields)
                             "filters '3:*rpc* 4:*util* 2:*** '; outputs '1:journald 3:syslog:x'");
     ck_assert_uint_eq(set_bed_calls(set), 5); /* one for each server and kind */
     /* What is shown is what was set, before the manager has the answer. */
-    ck_assert_uint_eq(row_of(SERVER).workers_max, 30);
-    ck_assert_uint_eq(row_of(SERVER).workers_priority, 7);
-    ck_assert_uint_eq(row_of(SERVER).clients_max, 100);
-    ck_assert_uint_eq(row_of(SERVER).clients_high_percent, 70);
-    ck_assert_uint_eq(row_of(ADMIN).clients_max, 20);
+    ck_assert_uint_eq(set_bed_row(set, SERVER).workers_max, 30);
+    ck_assert_uint_eq(set_bed_row(set, SERVER).workers_priority, 7);
+    ck_assert_uint_eq(set_bed_row(set, SERVER).clients_max, 100);
+    ck_assert_uint_eq(set_bed_row(set, SERVER).clients_high_percent, 70);
+    ck_assert_uint_eq(set_bed_row(set, ADMIN).clients_max, 20);
     ck_assert_uint_eq(set->bed->source->snapshot->log_level, 2);
     ck_assert_str_eq(set->bed->source->snapshot->filters, "3:rpc 4:util");
     ck_assert_str_eq(set->bed->source->snapshot->outputs, "1:journald 3:syslog:x");
-    ck_assert_uint_gt(generation(), before);
+    ck_assert_uint_gt(set_bed_generation(set), before);
     ck_assert_int_eq(set->bed->source->snapshot->last_origin, VADM_ORIGIN_SNMP);
     /* The event tells what is settled. */
     ck_assert_uint_eq(bed_count(set->bed, VADM_EVENT_CONFIG), 0);
@@ -107,17 +65,17 @@ END_TEST
 
 START_TEST(test_one_generation)
 {
-    guint32 before = generation();
+    guint32 before = set_bed_generation(set);
 
     SET_ALL(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0),
             NUMBER(SERVER_CLIENTS_MAX, SERVER, 30, 1), NUMBER(LOG_LEVEL, 0, 2, 2));
-    ck_assert_uint_eq(generation(), before + 1);
+    ck_assert_uint_eq(set_bed_generation(set), before + 1);
 }
 END_TEST
 
 START_TEST(test_equal_values)
 {
-    guint32 before = generation();
+    guint32 before = set_bed_generation(set);
 
     SET_ALL(set, NUMBER(SERVER_WORKERS_MIN, SERVER, 5, 0),
             NUMBER(SERVER_WORKERS_MAX, SERVER, 20, 1), NUMBER(SERVER_CLIENTS_MAX, ADMIN, 10, 2),
@@ -125,7 +83,7 @@ START_TEST(test_equal_values)
             TEXT(LOG_FILTERS, " 01:+util  2:b", 5), TEXT(LOG_OUTPUTS, "3:stderr ", 6));
     run_for(50);
     ck_assert_uint_eq(set_bed_calls(set), 0);
-    ck_assert_uint_eq(generation(), before);
+    ck_assert_uint_eq(set_bed_generation(set), before);
     ck_assert_uint_eq(bed_count(set->bed, VADM_EVENT_CONFIG), 0);
     ck_assert(!set_bed_has_logged("(snmp)"));
 }
@@ -145,20 +103,20 @@ START_TEST(test_priority_on_its_way)
     FakeServer *server = fake_find_server(set->bed->fake, "libvirtd");
     guint32 after;
 
-    peer_handle(set->bed->peer, VADM_ADMIN_PROC_SERVER_SET_THREADPOOL_PARAMETERS, accept_and_forget,
-                NULL);
+    peer_handle(set->bed->peer, VADM_ADMIN_PROC_SERVER_SET_THREADPOOL_PARAMETERS,
+                set_bed_accept_only, NULL);
     SET_ALL(set, NUMBER(SERVER_WORKERS_PRIORITY, SERVER, 9, 0));
-    after = generation();
+    after = set_bed_generation(set);
     WAIT_FOR(bed_count(set->bed, VADM_EVENT_CONFIG) == 1);
     FAKE_SET(set->bed->fake, server->pool[POOL_PRIORITY] = 7);
-    refresh();
+    set_bed_refresh(set);
     FAKE_SET(set->bed->fake, server->pool[POOL_PRIORITY] = 9);
-    refresh();
-    ck_assert_uint_eq(generation(), after);
+    set_bed_refresh(set);
+    ck_assert_uint_eq(set_bed_generation(set), after);
     ck_assert_uint_eq(bed_count(set->bed, VADM_EVENT_CONFIG), 1);
     FAKE_SET(set->bed->fake, server->pool[POOL_PRIORITY] = 7); /* now it was somebody else */
-    refresh();
-    ck_assert_uint_eq(generation(), after + 1);
+    set_bed_refresh(set);
+    ck_assert_uint_eq(set_bed_generation(set), after + 1);
 }
 END_TEST
 
@@ -236,7 +194,7 @@ START_TEST(test_pool_without_workers)
     FAKE_SET(set->bed->fake, memset(server->pool, 0, sizeof(server->pool)));
     SET_ALL(set, NUMBER(SERVER_WORKERS_PRIORITY, SERVER, 3, 0),
             NUMBER(SERVER_WORKERS_MAX, SERVER, 0, 1));
-    ck_assert_uint_eq(row_of(SERVER).workers_priority, 3);
+    ck_assert_uint_eq(set_bed_row(set, SERVER).workers_priority, 3);
     set_prepare(set, &min, 1, &outcome);
     ck_assert_ptr_nonnull(outcome.error);
     ck_assert_str_eq(outcome.error->message, "minWorkers cannot be larger than maxWorkers");
@@ -250,7 +208,16 @@ START_TEST(test_beyond_our_bounds)
     FAKE_SET(set->bed->fake, server->limits[LIMIT_MAX] = G_MAXUINT32);
     SET_ALL(set, NUMBER(SERVER_CLIENTS_MAX, SERVER, G_MAXUINT32, 0),
             NUMBER(SERVER_CLIENTS_UNAUTH_MAX, SERVER, 1000000, 1));
-    ck_assert_uint_eq(row_of(SERVER).clients_unauth_max, 1000000);
+    ck_assert_uint_eq(set_bed_row(set, SERVER).clients_unauth_max, 1000000);
+}
+END_TEST
+
+/* A log line is one line. */
+START_TEST(test_line_break_in_filter)
+{
+    SET_ALL(set, TEXT(LOG_FILTERS, "1:a\nforged", 0));
+    ck_assert(set_bed_has_logged("-> '1:a forged'"));
+    ck_assert(!set_bed_has_logged("\nforged"));
 }
 END_TEST
 
@@ -395,151 +362,21 @@ START_TEST(test_numbers_that_are_not_told)
 }
 END_TEST
 
-/* ---- others change it, too ---- */
-
-START_TEST(test_prepare_reads_again)
-{
-    FakeServer *server = fake_find_server(set->bed->fake, "libvirtd");
-    const VadmChange change = NUMBER(SERVER_WORKERS_MIN, SERVER, 15, 0);
-    g_autofree char *state = NULL;
-    g_auto(Outcome) outcome = {0};
-    VadmTxn *txn;
-
-    FAKE_SET(set->bed->fake, server->pool[POOL_MAX] = 10);
-    set_prepare(set, &change, 1, &outcome);
-    ck_assert(g_error_matches(outcome.error, VADM_ERROR, VADM_ERROR_INCONSISTENT));
-    ck_assert_int_eq(set->bed->source->snapshot->last_origin, VADM_ORIGIN_ADMIN_RPC);
-    txn = COMMITTED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0));
-    set_undo(set, txn, &outcome);
-    ck_assert_ptr_null(outcome.error);
-    set_abort(set, txn);
-    state = set_bed_state(set);
-    ck_assert_msg(g_str_has_prefix(state, "libvirtd 5 10 5"), "%s", state);
-}
-END_TEST
-
-START_TEST(test_changed_before_commit)
-{
-    FakeServer *server = fake_find_server(set->bed->fake, "libvirtd");
-    g_auto(Outcome) outcome = {0};
-    VadmTxn *txn = PREPARED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0));
-
-    FAKE_SET(set->bed->fake, server->pool[POOL_MAX] = 11);
-    refresh();
-    set_commit(set, txn, &outcome);
-    ck_assert(g_error_matches(outcome.error, VADM_ERROR, VADM_ERROR_CONFLICT));
-    ck_assert_msg(strstr(outcome.error->message, "[server libvirtd] max_workers 11"), "%s",
-                  outcome.error->message);
-    set_abort(set, txn);
-    ck_assert_uint_eq(set_bed_calls(set), 0);
-}
-END_TEST
-
-START_TEST(test_undo)
-{
-    g_autofree char *before = set_bed_state(set);
-    g_autofree char *after = NULL;
-    g_auto(Outcome) outcome = {0};
-    VadmTxn *txn = COMMITTED(
-        set, NUMBER(SERVER_WORKERS_MIN, SERVER, 6, 0), NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 1),
-        NUMBER(SERVER_WORKERS_PRIORITY, SERVER, 9, 2), NUMBER(SERVER_CLIENTS_MAX, ADMIN, 20, 3),
-        NUMBER(LOG_LEVEL, 0, 1, 4), TEXT(LOG_OUTPUTS, "1:journald", 5),
-        NUMBER(SERVER_CLIENTS_HIGH_PERCENT, SERVER, 11, 6));
-
-    set_undo(set, txn, &outcome);
-    ck_assert_msg(outcome.error == NULL, "%s", outcome.error ? outcome.error->message : "");
-    after = set_bed_state(set);
-    ck_assert_str_eq(after, before);
-    ck_assert_uint_eq(row_of(SERVER).clients_high_percent, 80);
-    ck_assert_uint_eq(row_of(SERVER).workers_max, 20);
-    ck_assert_uint_eq(set_bed_calls(set), 8);
-    set_undo(set, txn, &outcome); /* again: nothing */
-    ck_assert_ptr_null(outcome.error);
-    ck_assert_uint_eq(set_bed_calls(set), 8);
-    set_abort(set, txn);
-    ck_assert(set_bed_has_logged("undone: "));
-    ck_assert_uint_eq(bed_count(set->bed, VADM_EVENT_CONFIG), 0);
-}
-END_TEST
-
-START_TEST(test_undo_of_what_others_changed)
-{
-    FakeServer *server = fake_find_server(set->bed->fake, "libvirtd");
-    g_autofree char *after = NULL;
-    g_auto(Outcome) outcome = {0};
-    VadmTxn *txn =
-        COMMITTED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0), NUMBER(LOG_LEVEL, 0, 1, 1));
-
-    FAKE_SET(set->bed->fake, server->pool[POOL_MAX] = 31);
-    set_undo(set, txn, &outcome);
-    ck_assert(g_error_matches(outcome.error, VADM_ERROR, VADM_ERROR_CONFLICT));
-    ck_assert(strstr(outcome.error->message, "[server libvirtd] max_workers 31"));
-    set_abort(set, txn);
-    after = set_bed_state(set);
-    ck_assert_msg(g_str_has_prefix(after, "libvirtd 5 31 5"), "%s", after);
-    ck_assert(set_bed_has_logged("cannot be undone"));
-    ck_assert_uint_eq(bed_count(set->bed, VADM_EVENT_CONFIG), 2); /* theirs, and what is left */
-}
-END_TEST
-
-START_TEST(test_undo_beside_others)
-{
-    FakeServer *server = fake_find_server(set->bed->fake, "libvirtd");
-    g_autofree char *after = NULL;
-    g_auto(Outcome) outcome = {0};
-    VadmTxn *txn = COMMITTED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0));
-
-    FAKE_SET(set->bed->fake, server->pool[POOL_MIN] = 7; server->limits[LIMIT_MAX] = 77);
-    set_undo(set, txn, &outcome);
-    ck_assert_ptr_null(outcome.error);
-    set_abort(set, txn);
-    after = set_bed_state(set);
-    ck_assert_msg(g_str_has_prefix(after, "libvirtd 7 20 5 77"), "%s", after);
-}
-END_TEST
-
-START_TEST(test_undo_without_commit)
-{
-    g_auto(Outcome) outcome = {0};
-    VadmTxn *txn = PREPARED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0));
-
-    set_undo(set, txn, &outcome);
-    ck_assert_ptr_null(outcome.error);
-    set_commit(set, txn, &outcome);
-    ck_assert_ptr_null(outcome.error);
-    set_commit(set, txn, &outcome);
-    ck_assert_ptr_null(outcome.error);
-    ck_assert_uint_eq(set_bed_calls(set), 1);
-    set_finish(set, txn);
-}
-END_TEST
-
-START_TEST(test_finish_without_commit)
-{
-    fake_add_client(set->bed->fake, "libvirtd", 9);
-    refresh();
-    set_finish(set, PREPARED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0), CLOSE(SERVER, 9, 1)));
-    SET_ALL(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 31, 0));
-    ck_assert_uint_eq(set_bed_calls(set), 1);
-    ck_assert_uint_eq(set->closed, 0);
-}
-END_TEST
-
 /* ---- disconnecting ---- */
 
 START_TEST(test_disconnect)
 {
-    guint32 before = generation();
+    guint32 before = set_bed_generation(set);
     VadmTxn *txn;
 
     fake_add_client(set->bed->fake, "libvirtd", 9);
-    refresh();
+    set_bed_refresh(set);
     txn = COMMITTED(set, CLOSE(SERVER, 9, 0));
     run_for(50);
     ck_assert_uint_eq(peer_n_calls(set->bed->peer, VADM_ADMIN_PROC_CLIENT_CLOSE), 0);
     set_finish(set, txn);
     WAIT_FOR(set_bed_has_logged("client 9 of server libvirtd is disconnected"));
-    ck_assert_uint_eq(generation(), before);
+    ck_assert_uint_eq(set_bed_generation(set), before);
 }
 END_TEST
 
@@ -548,7 +385,7 @@ START_TEST(test_disconnect_of_who_is_gone)
     VadmTxn *txn;
 
     fake_add_client(set->bed->fake, "libvirtd", 9);
-    refresh();
+    set_bed_refresh(set);
     txn = COMMITTED(set, CLOSE(SERVER, 9, 0));
     fake_remove_client(set->bed->fake, "libvirtd", 9);
     set_finish(set, txn);
@@ -559,7 +396,7 @@ END_TEST
 START_TEST(test_disconnect_refused)
 {
     fake_add_client(set->bed->fake, "libvirtd", 9);
-    refresh();
+    set_bed_refresh(set);
     peer_refuse(set->bed->peer, VADM_ADMIN_PROC_CLIENT_CLOSE, VADM_VIR_ERR_INTERNAL_ERROR, "why");
     set_finish(set, COMMITTED(set, CLOSE(SERVER, 9, 0)));
     WAIT_FOR(set_bed_has_logged("client 9 of server libvirtd cannot be disconnected"));
@@ -595,214 +432,23 @@ START_TEST(test_connected_is_nothing)
 }
 END_TEST
 
-/* ---- a daemon that is not there ---- */
-
-START_TEST(test_unreachable)
-{
-    const VadmChange change = NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0);
-    g_auto(Outcome) outcome = {0};
-
-    peer_stop_listening(set->bed->peer);
-    peer_close_all(set->bed->peer);
-    WAIT_FOR(!bed_is_up(set->bed));
-    set_prepare(set, &change, 1, &outcome);
-    ck_assert(g_error_matches(outcome.error, VADM_ERROR, VADM_ERROR_NO_CONNECT));
-    peer_listen(set->bed->peer);
-    WAIT_FOR(bed_is_up(set->bed));
-    set_all(set, &change, 1);
-}
-END_TEST
-
-/* It is found out before anything has been sent of which nobody would know what became of it. */
-START_TEST(test_stopped)
-{
-    const VadmChange change = NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0);
-    gint64 begun = g_get_monotonic_time();
-    g_auto(Outcome) outcome = {0};
-
-    peer_read(set->bed->peer, FALSE);
-    set_prepare(set, &change, 1, &outcome);
-    ck_assert(g_error_matches(outcome.error, VADM_ERROR, VADM_ERROR_NO_CONNECT));
-    ck_assert_int_lt(g_get_monotonic_time() - begun, 3 * G_USEC_PER_SEC);
-    peer_read(set->bed->peer, TRUE);
-    WAIT_FOR(set->bed->source->writer->holder == NULL);
-    refresh();
-    ck_assert_uint_eq(set_bed_calls(set), 0);
-    set_all(set, &change, 1);
-    ck_assert_uint_eq(set_bed_calls(set), 1);
-}
-END_TEST
-
-START_TEST(test_lost_before_commit)
-{
-    g_auto(Outcome) outcome = {0};
-    g_autofree char *before = set_bed_state(set);
-    g_autofree char *after = NULL;
-    VadmTxn *txn = PREPARED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0));
-
-    peer_stop_listening(set->bed->peer);
-    peer_close_all(set->bed->peer);
-    WAIT_FOR(!bed_is_up(set->bed));
-    set_commit(set, txn, &outcome);
-    ck_assert(g_error_matches(outcome.error, VADM_ERROR, VADM_ERROR_NO_CONNECT));
-    set_abort(set, txn);
-    after = set_bed_state(set);
-    ck_assert_str_eq(after, before);
-}
-END_TEST
-
-START_TEST(test_lost_before_undo)
-{
-    g_auto(Outcome) outcome = {0};
-    VadmTxn *txn = COMMITTED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0));
-
-    peer_stop_listening(set->bed->peer);
-    peer_close_all(set->bed->peer);
-    WAIT_FOR(!bed_is_up(set->bed));
-    set_undo(set, txn, &outcome);
-    ck_assert(g_error_matches(outcome.error, VADM_ERROR, VADM_ERROR_NO_CONNECT));
-    set_abort(set, txn);
-    ck_assert(set_bed_has_logged("cannot be undone"));
-}
-END_TEST
-
-/* The change is made; that it cannot be read back is no reason to say that it failed. */
-START_TEST(test_read_again_fails_after_commit)
-{
-    g_auto(Outcome) outcome = {0};
-    VadmTxn *txn = PREPARED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0));
-
-    peer_ignore(set->bed->peer, VADM_ADMIN_PROC_CONNECT_LIST_SERVERS);
-    set_commit(set, txn, &outcome);
-    ck_assert_ptr_null(outcome.error);
-    ck_assert(set_bed_has_logged("could not be read again in time"));
-    set_finish(set, txn);
-}
-END_TEST
-
-START_TEST(test_daemon_shows_something_else)
-{
-    peer_handle(set->bed->peer, VADM_ADMIN_PROC_SERVER_SET_CLIENT_LIMITS, accept_and_forget, NULL);
-    SET_ALL(set, NUMBER(SERVER_CLIENTS_MAX, SERVER, 30, 0));
-    ck_assert(set_bed_has_logged("but the daemon shows [server libvirtd] max_clients 10"));
-}
-END_TEST
-
-/* A refresh at each moment must not take what is half set for somebody else's change. */
-START_TEST(test_refreshes_beside)
-{
-    set->bed->source->interval = 500000;
-    refresh();
-    for (guint i = 0; i < 20; i++) {
-        SET_ALL(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30 + i, 0),
-                NUMBER(SERVER_CLIENTS_MAX, SERVER, 30 + i, 1),
-                NUMBER(SERVER_CLIENTS_MAX, ADMIN, 30 + i, 2), NUMBER(LOG_LEVEL, 0, 1 + i % 4, 3));
-        ck_assert_uint_eq(generation(), i + 2);
-        ck_assert_int_eq(set->bed->source->snapshot->last_origin, VADM_ORIGIN_SNMP);
-    }
-    WAIT_FOR(bed_count(set->bed, VADM_EVENT_CONFIG) == 20);
-}
-END_TEST
-
-START_TEST(test_no_refresh_between)
-{
-    guint32 before = generation();
-    g_auto(Outcome) outcome = {0};
-    VadmTxn *txn;
-
-    set->bed->source->interval = 200000;
-    txn = PREPARED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0),
-                   NUMBER(SERVER_CLIENTS_MAX, SERVER, 30, 1));
-    peer_hold(set->bed->peer, VADM_ADMIN_PROC_SERVER_SET_CLIENT_LIMITS);
-    set->bed->base->class->commit(txn, outcome_done, &outcome);
-    run_for(400); /* the pool has its new number, and twice it was time for a refresh */
-    peer_release(set->bed->peer, VADM_ADMIN_PROC_SERVER_SET_CLIENT_LIMITS, FALSE);
-    WAIT_FOR(outcome.done > 0);
-    ck_assert_ptr_null(outcome.error);
-    ck_assert_uint_eq(generation(), before + 1);
-    ck_assert_int_eq(set->bed->source->snapshot->last_origin, VADM_ORIGIN_SNMP);
-    ck_assert_uint_eq(bed_count(set->bed, VADM_EVENT_CONFIG), 0);
-    set_finish(set, txn);
-    refresh(); /* they go on */
-}
-END_TEST
-
-/* A daemon of another version may show outputs and filters in a form of its own. */
-static VadmMessage *
-other_form(const VadmMessage *call, gpointer user)
-{
-    char *text = (char *)"1:journald:extra";
-    vadm_admin_connect_get_logging_outputs_ret ret = {text, 1};
-
-    (void)user;
-    return vadm_message_new_reply(
-        &call->header, (xdrproc_t)xdr_vadm_admin_connect_get_logging_outputs_ret, &ret, NULL);
-}
-
-START_TEST(test_undo_of_what_is_shown_differently)
-{
-    g_auto(Outcome) outcome = {0};
-    VadmTxn *txn = PREPARED(set, TEXT(LOG_OUTPUTS, "1:journald", 0));
-
-    peer_handle(set->bed->peer, VADM_ADMIN_PROC_CONNECT_GET_LOGGING_OUTPUTS, other_form, NULL);
-    set_commit(set, txn, &outcome);
-    ck_assert_ptr_null(outcome.error);
-    ck_assert(set_bed_has_logged("but the daemon shows [log] outputs '1:journald:extra'"));
-    set_undo(set, txn, &outcome); /* is ours all the same, and put back */
-    ck_assert_uint_eq(set_bed_calls(set), 2);
-    set_abort(set, txn);
-}
-END_TEST
-
-/* A log line is one line. */
-START_TEST(test_line_break_in_filter)
-{
-    SET_ALL(set, TEXT(LOG_FILTERS, "1:a\nforged", 0));
-    ck_assert(set_bed_has_logged("-> '1:a forged'"));
-    ck_assert(!set_bed_has_logged("\nforged"));
-}
-END_TEST
-
 int
 main(void)
 {
-    const TTest *const tests[] = {test_all_fields,
-                                  test_one_generation,
-                                  test_equal_values,
-                                  test_priority_is_always_sent,
-                                  test_priority_on_its_way,
-                                  test_filters_keep_their_places,
-                                  test_default_outputs,
-                                  test_default_outputs_changed_by_others,
-                                  test_unknown_outputs,
-                                  test_pool_without_workers,
-                                  test_beyond_our_bounds,
-                                  test_one_at_a_time,
-                                  test_numbers_that_are_not_told,
-                                  test_prepare_reads_again,
-                                  test_changed_before_commit,
-                                  test_undo,
-                                  test_undo_of_what_others_changed,
-                                  test_undo_beside_others,
-                                  test_undo_without_commit,
-                                  test_finish_without_commit,
-                                  test_disconnect,
-                                  test_disconnect_of_who_is_gone,
-                                  test_disconnect_refused,
-                                  test_disconnect_ourselves,
-                                  test_connected_is_nothing,
-                                  test_unreachable,
-                                  test_stopped,
-                                  test_lost_before_commit,
-                                  test_lost_before_undo,
-                                  test_read_again_fails_after_commit,
-                                  test_daemon_shows_something_else,
-                                  test_refreshes_beside,
-                                  test_no_refresh_between,
-                                  test_undo_of_what_is_shown_differently,
-                                  test_line_break_in_filter};
-    Suite *suite = suite_create("remote-set");
-    TCase *tc = tcase_create("set");
+    const TTest *const tests[] = {
+        test_all_fields,           test_one_generation,
+        test_equal_values,         test_priority_is_always_sent,
+        test_priority_on_its_way,  test_filters_keep_their_places,
+        test_default_outputs,      test_default_outputs_changed_by_others,
+        test_unknown_outputs,      test_pool_without_workers,
+        test_beyond_our_bounds,    test_line_break_in_filter,
+        test_one_at_a_time,        test_numbers_that_are_not_told,
+        test_disconnect,           test_disconnect_of_who_is_gone,
+        test_disconnect_refused,   test_disconnect_ourselves,
+        test_connected_is_nothing,
+    };
+    Suite *suite = suite_create("remote source, SET");
+    TCase *tc = tcase_create("remote source, SET");
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);

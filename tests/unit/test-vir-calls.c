@@ -305,6 +305,7 @@ START_TEST(test_set_wrong_params)
                           "nparams in virAdmServerSetClientLimits must be zero or greater");
     assert_refused_params(server, params, 33, VIR_ERR_RPC,
                           "too many parameters '33' for limit '32'");
+    ck_assert_int_eq(virGetLastErrorDomain(), VIR_FROM_NONE);
     params[1].type = 99;
     assert_refused_params(server, params, 2, VIR_ERR_RPC, "unknown parameter type: 99");
     ck_assert_uint_eq(peer_n_calls(peer, VADM_ADMIN_PROC_SERVER_SET_CLIENT_LIMITS), 0);

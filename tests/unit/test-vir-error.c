@@ -78,11 +78,10 @@ START_TEST(raised_with_prefix)
     ck_assert_int_eq(atomic_load(&told), 1);
     ck_assert_ptr_eq(atomic_load(&told_user), &told);
     /* the next one replaces it, and entering a function takes it away */
-    vadm_vir_raise_system(VIR_FROM_RPC, EACCES, "Failed to connect socket to '%s'", "/s");
-    check_last(VIR_ERR_SYSTEM_ERROR, VIR_FROM_RPC,
-               "Failed to connect socket to '/s': Permission denied", "%s",
-               "Failed to connect socket to '/s': Permission denied");
-    ck_assert_int_eq(virGetLastError()->int1, EACCES);
+    vadm_vir_raise_flags(0x4, "virAdmConnectOpen");
+    check_last(VIR_ERR_INVALID_ARG, VIR_FROM_ADMIN,
+               "unsupported flags (0x4) in function virAdmConnectOpen", "virAdmConnectOpen",
+               "flags");
     vadm_vir_enter();
     ck_assert_ptr_null(virGetLastError());
     ck_assert_int_eq(atomic_load(&told), 2);

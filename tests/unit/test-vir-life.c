@@ -93,7 +93,7 @@ START_TEST(test_no_descriptors)
     ck_assert_ptr_null(virAdmConnectOpen(uri, 0));
     setrlimit(RLIMIT_NOFILE, &before);
     VIR_ASSERT_ERROR(VIR_ERR_SYSTEM_ERROR, VIR_FROM_RPC,
-                     "cannot open 3 descriptors for a connection: Too many open files");
+                     "cannot open 11 descriptors for a connection: Too many open files");
     vir_open();
     virAdmConnectClose(conn);
 }

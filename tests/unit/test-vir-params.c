@@ -332,11 +332,19 @@ START_TEST(not_for_the_wire)
     ck_assert(!vadm_vir_params_to_wire(list.params, list.n, &wire, &n));
     ck_assert_ptr_null(wire);
     ck_assert_str_eq(virGetLastErrorMessage(), "unknown parameter type: 8");
+    ck_assert_int_eq(virGetLastErrorDomain(), VIR_FROM_NONE);
     /* a name without its end, and no parameters at all */
     list.params[1].type = VIR_TYPED_PARAM_INT;
     memset(list.params[1].field, 'n', VIR_TYPED_PARAM_FIELD_LENGTH);
     ck_assert(vadm_vir_params_to_wire(list.params, list.n, &wire, &n));
     ck_assert_uint_eq(strlen(wire[1].field), VIR_TYPED_PARAM_FIELD_LENGTH);
+    vadm_vir_params_wire_free(wire, n);
+    /* one that was not set */
+    list.params[0].type = 0;
+    ck_assert(vadm_vir_params_to_wire(list.params, list.n, &wire, &n));
+    list.params[0].type = VIR_TYPED_PARAM_STRING;
+    ck_assert_uint_eq(n, 1);
+    ck_assert_int_eq(wire[0].field[0], 'n');
     vadm_vir_params_wire_free(wire, n);
     ck_assert(vadm_vir_params_to_wire(NULL, 0, &wire, &n));
     ck_assert_ptr_nonnull(wire);
@@ -361,6 +369,7 @@ START_TEST(not_from_the_wire)
     ck_assert(!vadm_vir_params_from_wire(wire, 2, &params, &n));
     ck_assert_ptr_null(params);
     ck_assert(g_str_has_suffix(virGetLastErrorMessage(), "nn too big for destination"));
+    ck_assert_int_eq(virGetLastErrorDomain(), VIR_FROM_NONE);
     ck_assert(vadm_vir_params_from_wire(NULL, 0, &params, &n));
     ck_assert_int_eq(n, 0);
     virTypedParamsFree(params, n);

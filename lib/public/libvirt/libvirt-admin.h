@@ -120,7 +120,9 @@ typedef void (*virAdmConnectCloseFunc)(virAdmConnectPtr conn, int reason, void *
  *     more
  *
  * A connection has one at most: a second is VIR_ERR_OPERATION_INVALID. When the connection has been
- * closed already it is called soon. No event loop is needed.
+ * closed already it is called soon, unless one was called before: that happens once in the life of
+ * a connection. One that comes later only holds its reference until it is taken back. No event
+ * loop is needed.
  * Returns: 0; -1 on failure: then @freecb is not called
  */
 int virAdmConnectRegisterCloseCallback(virAdmConnectPtr conn, virAdmConnectCloseFunc cb,
@@ -186,7 +188,8 @@ int virAdmServerGetThreadPoolParameters(virAdmServerPtr srv, virTypedParameterPt
  * @nparams: how many
  *
  * Sets all of them or none: an unknown or read-only name, another type than unsigned int, a name
- * that comes twice and a minimum above the maximum are errors, and change nothing.
+ * that comes twice and a minimum above the maximum are errors, and change nothing. A parameter of
+ * type 0 was not filled in, and is left out.
  * Returns: 0; -1 on failure
  */
 int virAdmServerSetThreadPoolParameters(virAdmServerPtr srv, virTypedParameterPtr params,

@@ -328,8 +328,8 @@ void virFreeError(virErrorPtr err);
 void virSetErrorFunc(void *userData, virErrorFunc handler);
 
 /**
- * virDefaultErrorFunc: writes @err to stderr, e.g. "libvirt: Admin Utils error : Server not found:
- * nobody". Does nothing when @err is NULL or has code 0.
+ * virDefaultErrorFunc: writes @err to stderr, e.g. "libvirt: XML-RPC error : Server not found: No
+ * server named 'nobody'". Does nothing when @err is NULL or has code 0.
  */
 void virDefaultErrorFunc(virErrorPtr err);
 
