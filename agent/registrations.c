@@ -126,7 +126,7 @@ vadm_registrations_take_success(VadmRegistrations *registrations, VadmRegistrati
     registration->served = TRUE;
     registration->due = 0;
     if (registration->refusal_known)
-        VADM_INFO("registered the MIB in %s with the master agent at %s", context,
+        VADM_WARN("registered the MIB in %s with the master agent at %s", context,
                   registrations->master);
     registration->refusal_known = FALSE;
 }

@@ -279,6 +279,7 @@ void
 vadm_remote_is_read(VadmRemoteSource *source)
 {
     struct _VadmRemoteLink *link = source->link;
+    VadmLogLevel level;
 
     link->backoff_ms = VADM_REMOTE_BACKOFF_MIN_MS;
     link->silence_ms = 0;
@@ -286,9 +287,11 @@ vadm_remote_is_read(VadmRemoteSource *source)
     if (link->state == VADM_REMOTE_UP ||
         !vadm_remote_is_fresh(source, source->snapshot, g_get_monotonic_time()))
         return;
+    /* As loud as that it was gone: or the last word of a log without information were wrong. */
+    level = link->state == VADM_REMOTE_DOWN ? VADM_LOG_WARN : VADM_LOG_INFO;
     link->state = VADM_REMOTE_UP;
-    VADM_INFO("%s: reachable at %s, libvirt %s", source->name, source->uri,
-              source->snapshot->version ? source->snapshot->version : "of an unknown version");
+    VADM_LOG_AT(level, "%s: reachable at %s, libvirt %s", source->name, source->uri,
+                source->snapshot->version ? source->snapshot->version : "of an unknown version");
 }
 
 struct _VadmRemoteLink *

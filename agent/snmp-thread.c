@@ -58,6 +58,7 @@ struct _VadmSnmpThread {
     gint64 notify_due;         /* when notifications are due again, 0: when something happens */
     unsigned int expiry_alarm; /* 0: none */
     gint64 expiry_due;         /* when it goes off */
+    gboolean lost;             /* the master agent, at least once */
     char *last_message;        /* what net-snmp said last, so as not to repeat it */
 };
 
@@ -121,11 +122,14 @@ vadm_snmp_publish_state(VadmSnmpThread *thread)
         return;
     atomic_store(&thread->connected, connected);
     if (!connected) {
+        thread->lost = TRUE;
         VADM_WARN("lost the master agent at %s; trying again every %u s", thread->master,
                   thread->retry_interval);
         return;
     }
-    VADM_INFO("connected to the master agent at %s", thread->master);
+    /* As loud as what went before. */
+    VADM_LOG_AT(thread->lost || thread->last_message ? VADM_LOG_WARN : VADM_LOG_INFO,
+                "connected to the master agent at %s", thread->master);
     g_clear_pointer(&thread->last_message, g_free);
 }
 

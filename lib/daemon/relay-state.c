@@ -87,7 +87,7 @@ void
 vadm_relay_note_success(VadmRelayUpstream *upstream)
 {
     if (upstream->state == VADM_UPSTREAM_UNREACHABLE)
-        VADM_INFO("upstream '%s' of server '%s' is reachable again", upstream->path,
+        VADM_WARN("upstream '%s' of server '%s' is reachable again", upstream->path,
                   vadm_server_get_name(upstream->relay->server));
     upstream_set_state(upstream, VADM_UPSTREAM_UP);
     upstream_stop_looking(upstream);

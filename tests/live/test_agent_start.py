@@ -284,6 +284,26 @@ class Program(unittest.TestCase):
                     answer="one: lvaNotifyMinInterval", log=agent.log)
         self.assertEqual(interval(), 8)
 
+    def test_last_word(self):
+        """At the level of the default the log says that a thing is back as well as that it was gone:
+        who reads the last line knows how it is now."""
+        libvirtd = harness.Libvirtd(self.place)
+        agent = harness.Agent(self.place, self.snmpd, ("libvirtd", libvirtd.admin))
+        agent.wait_for_state("up")
+        self.assertNotRegex(agent.log_text(), r" (info|warning) : vadm")
+        libvirtd.process.kill(signal.SIGKILL)
+        libvirtd.process.wait()
+        agent.wait_for_state("unreachable")
+        libvirtd.start()
+        agent.wait_for_state("up")
+        self.assertRegex(agent.log_text(), r"(?s)libvirtd: unreachable at .*libvirtd: reachable at ")
+        self.snmpd.process.kill(signal.SIGKILL)
+        self.snmpd.process.wait()
+        harness.wait_for(lambda: "lost the master agent" in agent.log_text(), agent.log_text)
+        self.snmpd.start()
+        harness.wait_for(self.snmpd.has_agent, "the agent")
+        self.assertRegex(agent.log_text(), r"(?s)lost the master .*connected to the master agent")
+
     def ends(self, agent, number=signal.SIGTERM):
         began = time.monotonic()
         agent.process.kill(number)
