@@ -86,7 +86,14 @@ class Flood(unittest.TestCase):
         self.libvirtd = harness.Libvirtd(self.place)
 
     def test_shorter_than_the_session(self):
-        self.flood(0.5, False)
+        # where the clients take so long to come that the session ends meanwhile, nothing is shown
+        for _ in range(3):
+            if self.flood(0.5, False):
+                break
+            self.doCleanups()
+            self.setUp()
+        else:
+            self.fail("the clients never came within the session")
         # the oldest made room, not the newest; identifiers are given one after the other
         came = [told.index[1] for told in self.receiver.told()
                 if told.name == "lvaClientConnected" and told.index[0] == 2]
@@ -110,7 +117,7 @@ class Flood(unittest.TestCase):
         self.assertLess(time.monotonic() - began, 8)
 
     def flood(self, seconds, beyond_session):
-        """seconds: for which the master is stopped at least."""
+        """seconds: for which the master is stopped at least. Returns whether the session lasted."""
         with Flooded(self.place, self.snmpd, self.libvirtd, self.receiver,
                      beyond_session) as flooded:
             before = self.counters()
@@ -142,6 +149,7 @@ class Flood(unittest.TestCase):
             # a call that waits for the master would take seconds
             self.assertLess(max(max(flooded.times[kind, "during"][0]) for kind in flooded.KINDS),
                             2 if SCALE == 1 else 10)
+            return "lost the master agent" not in flooded.daemon.log_text()
 
     def counters(self):
         return self.snmpd.get(oid("lvaNotifySent"), oid("lvaNotifySuppressed"))
