@@ -28,6 +28,7 @@ struct _VadmRemoteLink {
     GQueue failed;        /* of VadmRemoteCall, to be told that there is no connection */
     guint failed_idle;
     guint connect_timer, stale_timer;
+    gint64 opened; /* us, monotonic: the session, last */
     guint backoff_ms;
     guint silence_ms; /* how long the next connection is waited for */
     guint max_in_flight;
@@ -135,6 +136,7 @@ vadm_remote_on_opened(VadmSession *session, gpointer user)
     struct _VadmRemoteLink *link = user;
 
     (void)session;
+    link->opened = g_get_monotonic_time();
     vadm_remote_reader_start(link->source);
 }
 
@@ -281,7 +283,10 @@ vadm_remote_is_read(VadmRemoteSource *source)
     struct _VadmRemoteLink *link = source->link;
     VadmLogLevel level;
 
-    link->backoff_ms = VADM_REMOTE_BACKOFF_MIN_MS;
+    /* Not by the first time already: a daemon that our reading brings down would be brought down
+     * as fast as it comes up. */
+    if (g_get_monotonic_time() - link->opened >= source->interval)
+        link->backoff_ms = VADM_REMOTE_BACKOFF_MIN_MS;
     link->silence_ms = 0;
     vadm_remote_watch(link);
     if (link->state == VADM_REMOTE_UP ||

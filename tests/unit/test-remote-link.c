@@ -69,7 +69,7 @@ END_TEST
 
 START_TEST(test_daemon_ends_and_comes_back)
 {
-    bed_start_ready(bed, INTERVAL);
+    bed_start_ready(bed, 400);
     for (guint i = 1; i <= 20; i++) {
         peer_stop_listening(bed->peer);
         peer_close_all(bed->peer);
@@ -95,6 +95,45 @@ START_TEST(test_attempts_are_spread)
     WAIT_FOR(peer_n_connections(bed->peer) >= 7);
     /* 100, 200, and 4 times 400 ms between them, or half of that */
     ck_assert_int_ge(g_get_monotonic_time() - begun, 950 * 1000);
+}
+END_TEST
+
+/* A daemon that tells everything and then ends, each time: it may be we who make it end. */
+START_TEST(test_short_connections_are_spread)
+{
+    gint64 begun = g_get_monotonic_time();
+
+    bed_start(bed, 800);
+    for (guint i = 1; i <= 6; i++) {
+        WAIT_FOR(bed_is_up(bed));
+        ck_assert_uint_eq(peer_n_connections(bed->peer), i);
+        peer_close_all(bed->peer);
+        WAIT_FOR(!bed_is_up(bed));
+    }
+    /* 100, 200, 400 and 2 times 800 ms between them, or half of that */
+    ck_assert_int_ge(g_get_monotonic_time() - begun, 1100 * 1000);
+}
+END_TEST
+
+/* One that was there for long is looked for soon, whatever was before. */
+START_TEST(test_long_connection_ends)
+{
+    gint64 shortest = G_MAXINT64;
+
+    bed_start(bed, 1000);
+    for (guint i = 1; i <= 6; i++) {
+        gint64 ended;
+
+        WAIT_FOR(bed_is_up(bed));
+        if (i > 3)
+            run_for(2200);
+        ended = g_get_monotonic_time();
+        peer_close_all(bed->peer);
+        WAIT_FOR(peer_n_connections(bed->peer) > i);
+        if (i > 3)
+            shortest = MIN(shortest, g_get_monotonic_time() - ended);
+    }
+    ck_assert_int_lt(shortest, 400 * 1000); /* 50 to 100 ms, where others wait 500 to 1000 */
 }
 END_TEST
 
@@ -223,6 +262,8 @@ main(void)
         test_daemon_ends,
         test_daemon_ends_and_comes_back,
         test_attempts_are_spread,
+        test_short_connections_are_spread,
+        test_long_connection_ends,
         test_silence,
         test_staleness_without_main_loop,
         test_full_daemon,
