@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The reading half of the source beside a daemon, against a daemon that is made up.
-REMOTE_FIXTURE = tests/unit/remote-fixture.c tests/unit/remote-fixture.h $(PEER_FIXTURE)
+REMOTE_FIXTURE = tests/unit/remote-fixture.c tests/unit/remote-fixture.h \
+	tests/unit/remote-case.h $(PEER_FIXTURE)
 REMOTE_TEST_LIBS = libvadm-remote.la libvadm-client.la libvadm-daemon.la $(CHECK_LIBS) \
 	$(GLIB_LIBS) $(TIRPC_LIBS)
 REMOTE_TESTS = tests/unit/test-remote-read \

@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is asked of the remote source beside its refreshes: to read again, and calls of others. */
-#include "remote-fixture.h"
+#include "remote-case.h"
 
 #define INTERVAL 10000 /* ms: longer than any test; refreshes are made by bed_refresh() */
 #define SHORT    200   /* ms: where time has to pass */
-
-static Bed *bed;
-static FakeServer *libvirtd;
-
-static void
-setup(void)
-{
-    bed = bed_new();
-    libvirtd = fake_find_server(bed->fake, "libvirtd");
-}
-
-static void
-teardown(void)
-{
-    g_clear_pointer(&bed, bed_free);
-}
 
 static guint told;
 static gboolean told_fresh;
@@ -264,13 +248,8 @@ main(void)
         test_calls_are_told,
         test_the_end_with_calls_under_way,
     };
-    Suite *suite = suite_create("remote source, reading again");
-    TCase *tc = tcase_create("remote source, reading again");
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 180);
-    for (guint i = 0; i < G_N_ELEMENTS(tests); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(suite, tc);
-    return vadm_unit_main(suite);
+    return remote_case_main(
+        "remote source, reading again",
+        remote_case_new("remote source, reading again", tests, G_N_ELEMENTS(tests)));
 }

@@ -3,23 +3,9 @@
 #include <string.h>
 
 #include "agent/remote-identity.h"
-#include "remote-fixture.h"
+#include "remote-case.h"
 
 #define INTERVAL 10000 /* ms: longer than any test; refreshes are made by bed_refresh() */
-
-static Bed *bed;
-
-static void
-setup(void)
-{
-    bed = bed_new();
-}
-
-static void
-teardown(void)
-{
-    g_clear_pointer(&bed, bed_free);
-}
 
 START_TEST(test_local_client)
 {
@@ -514,13 +500,7 @@ main(void)
         test_one_call_at_a_time,
         test_many_clients,
     };
-    Suite *suite = suite_create("remote source, clients");
-    TCase *tc = tcase_create("remote source, clients");
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 180);
-    for (guint i = 0; i < G_N_ELEMENTS(tests); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(suite, tc);
-    return vadm_unit_main(suite);
+    return remote_case_main("remote source, clients",
+                            remote_case_new("remote source, clients", tests, G_N_ELEMENTS(tests)));
 }

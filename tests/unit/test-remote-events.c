@@ -4,25 +4,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "remote-fixture.h"
+#include "remote-case.h"
 
 #define INTERVAL 10000 /* ms: longer than any test; refreshes are made by bed_refresh() */
-
-static Bed *bed;
-static FakeServer *libvirtd;
-
-static void
-setup(void)
-{
-    bed = bed_new();
-    libvirtd = fake_find_server(bed->fake, "libvirtd");
-}
-
-static void
-teardown(void)
-{
-    g_clear_pointer(&bed, bed_free);
-}
 
 static void
 set_filters(const char *filters)
@@ -289,13 +273,7 @@ main(void)
         test_changes_over_a_reconnect,
         test_readers_and_refreshes,
     };
-    Suite *suite = suite_create("remote source, events");
-    TCase *tc = tcase_create("remote source, events");
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 180);
-    for (guint i = 0; i < G_N_ELEMENTS(tests); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(suite, tc);
-    return vadm_unit_main(suite);
+    return remote_case_main("remote source, events",
+                            remote_case_new("remote source, events", tests, G_N_ELEMENTS(tests)));
 }

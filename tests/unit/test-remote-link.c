@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The remote source when its daemon comes, goes and is silent. */
-#include "remote-fixture.h"
+#include "remote-case.h"
 
 #define INTERVAL 10000 /* ms: longer than any test; refreshes are made by bed_refresh() */
 #define SHORT    200   /* ms: where time has to pass */
-
-static Bed *bed;
-static FakeServer *libvirtd;
-
-static void
-setup(void)
-{
-    bed = bed_new();
-    libvirtd = fake_find_server(bed->fake, "libvirtd");
-}
-
-static void
-teardown(void)
-{
-    g_clear_pointer(&bed, bed_free);
-}
 
 START_TEST(test_daemon_comes_late)
 {
@@ -273,13 +257,7 @@ main(void)
         test_drop,
         test_changes_over_a_drop,
     };
-    Suite *suite = suite_create("remote source, link");
-    TCase *tc = tcase_create("remote source, link");
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 180);
-    for (guint i = 0; i < G_N_ELEMENTS(tests); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(suite, tc);
-    return vadm_unit_main(suite);
+    return remote_case_main("remote source, link",
+                            remote_case_new("remote source, link", tests, G_N_ELEMENTS(tests)));
 }

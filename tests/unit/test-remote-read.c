@@ -2,23 +2,9 @@
 /* What the remote source shows of a daemon and its servers, which answer as they should or not. */
 #include <string.h>
 
-#include "remote-fixture.h"
+#include "remote-case.h"
 
 #define INTERVAL 10000 /* ms: longer than any test; refreshes are made by bed_refresh() */
-
-static Bed *bed;
-
-static void
-setup(void)
-{
-    bed = bed_new();
-}
-
-static void
-teardown(void)
-{
-    g_clear_pointer(&bed, bed_free);
-}
 
 #define UNKNOWN(field) VADM_SERVER_UNKNOWN(VADM_FIELD_SERVER_##field)
 
@@ -401,13 +387,7 @@ main(void)
         test_clients_behind_a_refusal,
         test_undecodable_answers,
     };
-    Suite *suite = suite_create("remote source, reading");
-    TCase *tc = tcase_create("remote source, reading");
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 180);
-    for (guint i = 0; i < G_N_ELEMENTS(tests); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(suite, tc);
-    return vadm_unit_main(suite);
+    return remote_case_main("remote source, reading",
+                            remote_case_new("remote source, reading", tests, G_N_ELEMENTS(tests)));
 }

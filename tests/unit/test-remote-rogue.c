@@ -4,24 +4,10 @@
 #include <string.h>
 
 #include "agent/remote-identity.h"
-#include "remote-fixture.h"
+#include "remote-case.h"
 
 #define INTERVAL 10000 /* ms: longer than any test; refreshes are made by bed_refresh() */
 #define MANY     16384 /* what a list of the protocol can hold */
-
-static Bed *bed;
-
-static void
-setup(void)
-{
-    bed = bed_new();
-}
-
-static void
-teardown(void)
-{
-    g_clear_pointer(&bed, bed_free);
-}
 
 /* Numbers */
 
@@ -322,27 +308,15 @@ START_TEST(test_answers_to_something_else)
 }
 END_TEST
 
-static Suite *
-rogue_suite(void)
+int
+main(void)
 {
     const TTest *const tests[] = {
         test_types_of_numbers,  test_huge_numbers,         test_types_of_identity, test_long_texts,
         test_long_server_names, test_thousands_of_servers, test_colliding_clients, test_events};
-    Suite *suite = suite_create("remote-rogue");
-    TCase *tc = tcase_create("rogue");
+    TCase *tc = remote_case_new("remote-rogue", tests, G_N_ELEMENTS(tests));
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 180);
-    for (guint i = 0; i < G_N_ELEMENTS(tests); i++)
-        tcase_add_test(tc, tests[i]);
     tcase_add_loop_test(tc, test_unasked, 0, 3);
     tcase_add_loop_test(tc, test_answers_to_something_else, 0, 4);
-    suite_add_tcase(suite, tc);
-    return suite;
-}
-
-int
-main(void)
-{
-    return vadm_unit_main(rogue_suite());
+    return remote_case_main("remote-rogue", tc);
 }
