@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Tests with monitoring systems, run by ./run-tests --noc: one file a line, sorted.
+EXTRA_DIST += tests/noc/browser.py
+EXTRA_DIST += tests/noc/chroot.py
+EXTRA_DIST += tests/noc/host.py
+EXTRA_DIST += tests/noc/nagios.py
+EXTRA_DIST += tests/noc/packages.py
+EXTRA_DIST += tests/noc/prometheus-rules.test.yml
+EXTRA_DIST += tests/noc/receivers.py
+EXTRA_DIST += tests/noc/stock.py
+EXTRA_DIST += tests/noc/test_icinga.py
+EXTRA_DIST += tests/noc/test_nagios.py
+EXTRA_DIST += tests/noc/test_nagios_plugin.py
+EXTRA_DIST += tests/noc/test_packages.py
+EXTRA_DIST += tests/noc/test_prometheus.py
+EXTRA_DIST += tests/noc/test_prometheus_files.py
+EXTRA_DIST += tests/noc/test_snmpd.py
+EXTRA_DIST += tests/noc/test_start.py
+EXTRA_DIST += tests/noc/test_traps.py
+EXTRA_DIST += tests/noc/test_traps_nagios.py
+EXTRA_DIST += tests/noc/test_traps_syslog.py
+EXTRA_DIST += tests/noc/test_troubleshooting.py
+EXTRA_DIST += tests/noc/test_zabbix.py
+EXTRA_DIST += tests/noc/test_zabbix_template.py
+EXTRA_DIST += tests/noc/trouble.py
+EXTRA_DIST += tests/noc/zabbix_server.py
+EXTRA_DIST += tests/noc/zabbix_watch.py
