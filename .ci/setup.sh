@@ -2,13 +2,15 @@
 # Sourced by ./quickstart, ./run-tests and .ci/run: packages and builds. POSIX shell.
 # Expects $top, the root of the tree.
 
-# What the build needs; beyond it what the private daemons need, what the tests use, and what
-# the complete ./run-tests uses.
+# What the build needs; beyond it what the private daemons need, what the tests use, what
+# the complete ./run-tests uses, and what ./run-tests --noc uses.
 packages_build="autoconf automake libtool make gcc libc6-dev pkg-config perl rpcsvc-proto \
-    libglib2.0-dev libtirpc-dev libsnmp-dev libsystemd-dev libselinux1-dev libsasl2-dev libcap-ng-dev \
-    check"
-packages_run="snmp snmpd snmptrapd libvirt-daemon libvirt-clients python3 util-linux"
-packages_unit="smitools strace libvirt-dev sasl2-bin libsasl2-modules libsasl2-modules-db"
+    libglib2.0-dev libtirpc-dev libsnmp-dev libsystemd-dev libsasl2-dev libcap-ng-dev \
+    libgnutls28-dev check"
+packages_run="snmp snmpd snmptrapd libvirt-daemon libvirt-clients python3 util-linux \
+    glib-networking"
+packages_unit="smitools strace gnutls-bin libvirt-dev sasl2-bin libsasl2-modules libsasl2-modules-db \
+    libsasl2-modules-gssapi-mit krb5-kdc krb5-admin-server krb5-user"
 # Debian 13 has libvirtd's storage driver and virtlockd in packages of their own (virtlogd comes with
 # libvirt-daemon).
 case "$(. /etc/os-release 2>/dev/null; echo "${VERSION_ID:-}")" in
@@ -18,7 +20,15 @@ case "$(. /etc/os-release 2>/dev/null; echo "${VERSION_ID:-}")" in
     packages_unit="$packages_unit libvirt-daemon-lock"
     ;;
 esac
-packages_test="clang libclang-rt-dev clang-format xz-utils"
+# llvm: without its symbolizer, the names in tests/tsan.supp match nothing
+packages_test="clang libclang-rt-dev llvm clang-format xz-utils"
+# the monitoring systems, a browser to look at them, and what makes and installs packages
+packages_noc="zabbix-server-pgsql zabbix-frontend-php php-cli php-pgsql postgresql locales \
+    fonts-dejavu-core prometheus prometheus-snmp-exporter nagios4-core nagios4-cgi \
+    php-cgi icinga2-bin icinga2-common monitoring-plugins-basic monitoring-plugins-standard \
+    snmptt libnet-ip-perl \
+    libsnmp-perl chromium chromium-driver python3-selenium python3-yaml \
+    build-essential dpkg-dev debhelper lintian fakeroot debootstrap systemd-container"
 
 # Debian gives a user no sbin, and a root that came by su without - neither: dpkg needs it.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -32,8 +42,11 @@ say() {
     printf '%s\n' "$*"
 }
 
+# With the time since the start, which shows what a run spends it on.
+began=$(date +%s)
 step() {
-    printf '\n== %s\n' "$*"
+    now=$(($(date +%s) - began))
+    printf '\n== %s (at %d:%02d)\n' "$*" $((now / 60)) $((now % 60))
 }
 
 missing_packages() {

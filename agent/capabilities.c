@@ -8,15 +8,26 @@
 #ifdef HAVE_LIBCAP_NG
 #include <cap-ng.h>
 
+/* The bounding set takes CAP_SETPCAP, so it goes first; who does not have that cannot gain by a
+ * bounding set either, now that there are no new privileges, and libcap-ng would complain on
+ * stderr. */
+static gboolean
+capabilities_apply_none(void)
+{
+    gboolean bounds = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+
+    capng_clear(CAPNG_SELECT_ALL);
+    if (bounds)
+        capng_apply(CAPNG_SELECT_BOUNDS);
+    return capng_apply(CAPNG_SELECT_CAPS) == 0 && capng_apply(CAPNG_SELECT_AMBIENT) == 0;
+}
+
 static gboolean
 capabilities_clear(GError **error)
 {
     if (capng_get_caps_process() == 0) {
-        capng_clear(CAPNG_SELECT_ALL);
-        /* The bounding set takes CAP_SETPCAP, so it goes first; who does not have that cannot gain
-         * by a bounding set either, now that there are no new privileges. */
-        capng_apply(CAPNG_SELECT_BOUNDS);
-        if (capng_apply(CAPNG_SELECT_CAPS) == 0 && capng_apply(CAPNG_SELECT_AMBIENT) == 0)
+        /* as our unit sees to, which also forbids the system calls that would take them */
+        if (capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE || capabilities_apply_none())
             return TRUE;
     }
     g_set_error(error, VADM_ERROR, VADM_ERROR_SYSTEM, "capabilities cannot be given up: %s",

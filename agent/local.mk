@@ -7,6 +7,7 @@ libvadm_agent_la_SOURCES = \
 	agent/contexts.c agent/contexts.h \
 	agent/delegation.c agent/delegation.h \
 	agent/handler.c agent/handler.h \
+	agent/heartbeat.c agent/heartbeat.h \
 	agent/mib.c agent/mib.h agent/mib-private.h agent/mib-values.c \
 	agent/mib-client.c agent/mib-config.c agent/mib-daemon.c agent/mib-log.c agent/mib-notify.c \
 	agent/mib-server.c agent/mib-service.c agent/mib-tables.c \
@@ -19,7 +20,8 @@ libvadm_agent_la_SOURCES = \
 	agent/snmp-library.c agent/snmp-library.h \
 	agent/snmp-thread.c agent/snmp-thread.h \
 	agent/transport.c agent/transport.h \
-	agent/views.c agent/views.h
+	agent/views.c agent/views.h \
+	agent/watchdog.c agent/watchdog.h
 libvadm_agent_la_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
 libvadm_agent_la_LIBADD = libvadm-common.la $(NETSNMP_LIBS)
 

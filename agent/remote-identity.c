@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/remote-identity.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
 #include <string.h>
 
-/* InetAddressType (RFC 4001) */
-#define VADM_INET_UNKNOWN 0u
-#define VADM_INET_IPV4    1u
-#define VADM_INET_IPV6    2u
-#define VADM_INET_IPV6Z   4u
+#include "common/inet.h"
 
 gboolean
 vadm_remote_text_is_fit(const char *text)
@@ -96,63 +90,6 @@ vadm_remote_parse_limits(const vadm_typed_param *params, guint n_params, VadmSer
 
 /* Clients */
 
-/* The number of a zone: the interface's, in this namespace, or as it is written; 0: none. */
-static guint32
-vadm_remote_parse_zone(const char *zone)
-{
-    guint64 number = if_nametoindex(zone);
-
-    if (number == 0 && !g_ascii_string_to_unsigned(zone, 10, 1, G_MAXUINT32, &number, NULL))
-        return 0;
-    return (guint32)number;
-}
-
-static gboolean
-vadm_remote_parse_host(const char *host, gboolean bracketed, VadmInetAddress *address)
-{
-    g_auto(GStrv) parts = NULL;
-    guint32 zone;
-
-    if (!bracketed) {
-        address->type = VADM_INET_IPV4;
-        address->length = 4;
-        return inet_pton(AF_INET, host, address->octets) == 1;
-    }
-    parts = g_strsplit(host, "%", 2);
-    if (!parts[0] || inet_pton(AF_INET6, parts[0], address->octets) != 1)
-        return FALSE;
-    address->type = VADM_INET_IPV6;
-    address->length = 16;
-    if (!parts[1])
-        return TRUE;
-    zone = g_htonl(vadm_remote_parse_zone(parts[1]));
-    address->type = VADM_INET_IPV6Z;
-    address->length = 20;
-    memcpy(address->octets + 16, &zone, sizeof(zone));
-    return zone != 0;
-}
-
-gboolean
-vadm_remote_parse_address(const char *text, VadmInetAddress *address)
-{
-    const char *colon = strrchr(text, ':');
-    gboolean bracketed = *text == '[' && colon > text && colon[-1] == ']';
-    g_autofree char *host = NULL;
-    guint64 port;
-
-    *address = (VadmInetAddress){.type = VADM_INET_UNKNOWN};
-    if (!colon || !g_ascii_string_to_unsigned(colon + 1, 10, 0, G_MAXUINT16, &port, NULL))
-        return FALSE;
-    host = bracketed ? g_strndup(text + 1, (gsize)(colon - text) - 2)
-                     : g_strndup(text, (gsize)(colon - text));
-    if (!vadm_remote_parse_host(host, bracketed, address)) {
-        *address = (VadmInetAddress){.type = VADM_INET_UNKNOWN};
-        return FALSE;
-    }
-    address->port = (guint16)port;
-    return TRUE;
-}
-
 /* @text: (inout): "" when the daemon says that there is none. */
 static void
 vadm_remote_take_text(const vadm_typed_param *params, guint n_params, const char *name, char **text)
@@ -204,15 +141,8 @@ vadm_remote_parse_identity(const vadm_typed_param *params, guint n_params, gbool
     vadm_remote_take_text(params, n_params, "sock_addr", &identity->sock_addr);
     if (!identity->sock_addr) /* readers rely on a text */
         identity->sock_addr = g_strdup("");
-    vadm_remote_parse_address(identity->sock_addr, &identity->address);
+    vadm_inet_parse(identity->sock_addr, &identity->address);
     return identity;
-}
-
-static gboolean
-vadm_remote_address_equal(const VadmInetAddress *a, const VadmInetAddress *b)
-{
-    return a->type == b->type && a->port == b->port && a->length == b->length &&
-           memcmp(a->octets, b->octets, a->length) == 0;
 }
 
 gboolean
@@ -224,5 +154,5 @@ vadm_remote_identity_equal(const VadmIdentity *a, const VadmIdentity *b)
            g_strcmp0(a->selinux_context, b->selinux_context) == 0 &&
            g_strcmp0(a->sasl_user_name, b->sasl_user_name) == 0 &&
            g_strcmp0(a->x509_dn, b->x509_dn) == 0 && g_strcmp0(a->sock_addr, b->sock_addr) == 0 &&
-           vadm_remote_address_equal(&a->address, &b->address);
+           vadm_inet_equal(&a->address, &b->address);
 }

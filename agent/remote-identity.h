@@ -20,10 +20,6 @@ VadmIdentity *vadm_remote_parse_identity(const vadm_typed_param *params, guint n
 /** vadm_remote_identity_equal: in all that is shown of them. Any thread. */
 gboolean vadm_remote_identity_equal(const VadmIdentity *a, const VadmIdentity *b);
 
-/** vadm_remote_parse_address: @text: "192.0.2.7:52110", "[2001:db8::1]:52110",
- * "[fe80::1%eth0]:52110". FALSE: it is none, and @address unknown. */
-gboolean vadm_remote_parse_address(const char *text, VadmInetAddress *address);
-
 /** vadm_remote_parse_threadpool, _limits: puts what is there into @row, and clears its bits of
  * row->unknown. */
 void vadm_remote_parse_threadpool(const vadm_typed_param *params, guint n_params,

@@ -7,6 +7,7 @@
 
 #include "agent/contexts.h"
 #include "agent/handler.h"
+#include "agent/heartbeat.h"
 #include "agent/netsnmp.h"
 #include "agent/notify-pdu.h"
 #include "agent/registrations.h"
@@ -38,6 +39,7 @@ struct _VadmSnmpThread {
     char *master, *context;
     guint retry_interval;
     VadmMailbox *mailbox; /* wakes the thread; the source's completions come through it */
+    VadmHeartbeat *heartbeat;
     atomic_bool stopping;
     atomic_bool connected;
 
@@ -373,6 +375,7 @@ vadm_snmp_set_up(VadmSnmpThread *thread)
 static void
 vadm_snmp_turn(VadmSnmpThread *thread, gint64 deadline)
 {
+    vadm_heartbeat_beat();
     thread->retry_due = vadm_registrations_retry(thread->registrations, g_get_monotonic_time());
     vadm_snmp_publish_state(thread);
     thread->notify_due = vadm_snmp_sooner(vadm_snmp_notify(thread), deadline);
@@ -457,11 +460,13 @@ vadm_snmp_thread_main(void *data)
 {
     VadmSnmpThread *thread = data;
 
+    vadm_heartbeat_adopt(thread->heartbeat);
     thread->pdus = vadm_notify_pdus_new(vadm_snmp_notification_ended);
     vadm_snmp_meet_sources(thread);
     if (vadm_snmp_set_up(thread))
         vadm_snmp_loop(thread);
     vadm_snmp_tear_down(thread);
+    vadm_heartbeat_adopt(NULL);
     vadm_mutex_lock(&thread->lock);
     thread->ended = TRUE;
     vadm_cond_signal(&thread->cond);
@@ -480,6 +485,7 @@ vadm_snmp_thread_free(VadmSnmpThread *thread)
     vadm_registrations_free(thread->registrations);
     vadm_contexts_free(thread->contexts);
     vadm_mailbox_unref(thread->mailbox);
+    vadm_heartbeat_free(thread->heartbeat);
     vadm_cond_clear(&thread->cond);
     vadm_mutex_clear(&thread->lock);
     g_free(thread->master);
@@ -580,6 +586,7 @@ vadm_snmp_thread_start(const VadmSnmpConfig *config, const VadmSnmpDaemon *daemo
     thread->context = g_strdup(config->context ? config->context : "");
     thread->retry_interval = MAX(config->retry_interval, 1);
     thread->session_fd = -1;
+    thread->heartbeat = vadm_heartbeat_new();
     thread->mailbox = g_steal_pointer(&mailbox);
     thread->contexts = g_steal_pointer(&contexts);
     thread->registrations = vadm_registrations_new(thread->master, thread->retry_interval);
@@ -595,6 +602,28 @@ gboolean
 vadm_snmp_thread_is_connected(VadmSnmpThread *thread)
 {
     return atomic_load(&thread->connected);
+}
+
+gboolean
+vadm_snmp_thread_has_ended(VadmSnmpThread *thread)
+{
+    gboolean ended;
+
+    vadm_mutex_lock(&thread->lock);
+    ended = thread->ended;
+    vadm_mutex_unlock(&thread->lock);
+    return ended;
+}
+
+/* One that net-snmp did not let begin has said so, and ended: nobody is better off if the program
+ * is ended for that, again and again. */
+gint64
+vadm_snmp_thread_get_silence(VadmSnmpThread *thread)
+{
+    if (vadm_snmp_thread_has_ended(thread))
+        return 0;
+    vadm_snmp_wake(thread);
+    return vadm_heartbeat_get_silence(thread->heartbeat);
 }
 
 gboolean

@@ -58,6 +58,20 @@ VadmSnmpThread *vadm_snmp_thread_start(const VadmSnmpConfig *config, const VadmS
  * at least one context is served. Any thread, never blocks. */
 gboolean vadm_snmp_thread_is_connected(VadmSnmpThread *thread);
 
+/** vadm_snmp_thread_has_ended: whether it has ended by itself, as net-snmp did not start: there is
+ * no SNMP, and the log has said why. Any thread, never blocks. */
+gboolean vadm_snmp_thread_has_ended(VadmSnmpThread *thread);
+
+/**
+ * vadm_snmp_thread_get_silence: wakes the thread, which shows that it lives as soon as it gets to
+ * its loop. A master agent that is slow, stopped or dead does not keep it from that for more than a
+ * few seconds.
+ *
+ * Any thread, never blocks. Returns: microseconds since the last sign of life; 0: it has ended by
+ * itself
+ */
+gint64 vadm_snmp_thread_get_silence(VadmSnmpThread *thread);
+
 /**
  * vadm_snmp_thread_stop:
  * @timeout_us: how long to wait, microseconds

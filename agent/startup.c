@@ -11,10 +11,13 @@
 
 #define VADM_LOG_CATEGORY "agent.startup"
 #include "agent/log-options.h"
+#include "agent/watchdog.h"
 #include "common/log.h"
 
 /* How long a start that has failed waits for the writers of the log, microseconds. */
 #define ABORT_DRAIN_TIMEOUT G_TIME_SPAN_SECOND
+/* What an end takes at most beyond what is configured: the snmp thread, the disk, the log. */
+#define STOP_RESERVE_S 10u
 
 static gboolean
 options_parse(VadmOptions *options, int *argc, char ***argv, GError **error)
@@ -129,12 +132,79 @@ vadm_startup_make_log(const VadmOptions *options, VadmConfig *config, GPtrArray 
     return NULL;
 }
 
-void
-vadm_startup_run(const char *program, GMainLoop *loop)
+/* ---- the service manager ---- */
+
+#ifdef HAVE_SYSTEMD
+static gint64
+startup_get_silence(gpointer user)
 {
+    return vadm_snmp_thread_get_silence(user);
+}
+
+static const char *
+startup_get_status(gpointer user)
+{
+    if (!user)
+        return "SNMP is switched off";
+    if (vadm_snmp_thread_has_ended(user))
+        return "There is no SNMP: net-snmp did not start, see the log";
+    return vadm_snmp_thread_is_connected(user) ? "Connected to the master agent"
+                                               : "Waiting for the master agent";
+}
+
+static void
+startup_tell(const char *state, gpointer user)
+{
+    (void)user;
+    vadm_startup_tell_manager(state);
+}
+
+/* Returns: (nullable): NULL: nobody wants to know. */
+static VadmWatchdog *
+startup_make_watchdog(VadmSnmpThread *snmp)
+{
+    const VadmWatchdogHooks hooks = {
+        .get_silence = snmp ? startup_get_silence : NULL,
+        .get_status = startup_get_status,
+        .tell = startup_tell,
+        .user = snmp,
+    };
+    guint64 interval = 0;
+
+    if (!g_getenv("NOTIFY_SOCKET"))
+        return NULL;
+    if (sd_watchdog_enabled(0, &interval) <= 0)
+        interval = 0;
+    return vadm_watchdog_new(interval, &hooks);
+}
+#else
+static VadmWatchdog *
+startup_make_watchdog(VadmSnmpThread *snmp)
+{
+    (void)snmp;
+    return NULL;
+}
+#endif
+
+void
+vadm_startup_run(const char *program, GMainLoop *loop, VadmSnmpThread *snmp)
+{
+    VadmWatchdog *watchdog;
+
     VADM_INFO("%s %s is ready", program, PACKAGE_VERSION);
     vadm_startup_tell_manager("READY=1");
+    watchdog = startup_make_watchdog(snmp);
     g_main_loop_run(loop);
+    vadm_watchdog_free(watchdog);
+}
+
+void
+vadm_startup_tell_stopping(guint seconds)
+{
+    g_autofree char *state = g_strdup_printf("STOPPING=1\nEXTEND_TIMEOUT_USEC=%" G_GUINT64_FORMAT,
+                                             ((guint64)seconds + STOP_RESERVE_S) * G_USEC_PER_SEC);
+
+    vadm_startup_tell_manager(state);
 }
 
 void

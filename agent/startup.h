@@ -6,6 +6,7 @@
 #ifndef VADM_AGENT_STARTUP_H
 #define VADM_AGENT_STARTUP_H
 
+#include "agent/snmp-thread.h"
 #include "daemon/config.h"
 
 /* How long the end of a process waits for the snmp thread, which a stopped master agent blocks,
@@ -56,13 +57,17 @@ VadmLog *vadm_startup_make_log(const VadmOptions *options, VadmConfig *config, G
  * to say something, and logs @warnings, of what was read when there was no log. */
 gboolean vadm_startup_install_log(VadmLog *log, VadmConfig *config, GPtrArray *warnings,
                                   GError **error);
-/** vadm_startup_run: tells everybody that @program runs, and runs @loop. */
-void vadm_startup_run(const char *program, GMainLoop *loop);
+/** vadm_startup_run: tells everybody that @program runs, and runs @loop; meanwhile the service
+ * manager gets signs of life while there are some of @snmp (nullable: SNMP is switched off). */
+void vadm_startup_run(const char *program, GMainLoop *loop, VadmSnmpThread *snmp);
 /** vadm_startup_abort: the start has failed: says why, and ends the process as it is. Threads run
  * and sockets may be open: the kernel cleans up faster than we could. */
 G_NORETURN void vadm_startup_abort(const char *program, VadmLog *log, const GError *error);
 /** vadm_startup_free_log: writes what is in the queues, at most @drain_us microseconds. */
 void vadm_startup_free_log(VadmLog *log, gint64 drain_us);
+/** vadm_startup_tell_stopping: the service manager is to wait for the end for @seconds, and what an
+ * end takes, whatever its own time limit. */
+void vadm_startup_tell_stopping(guint seconds);
 /** vadm_startup_tell_manager: @state: as of sd_notify(3). */
 void vadm_startup_tell_manager(const char *state);
 

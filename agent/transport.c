@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/heartbeat.h"
 #include "agent/netsnmp.h"
 #include "common/error.h"
 
@@ -325,6 +326,7 @@ vadm_transport_send(netsnmp_transport *transport, const void *buffer, int size, 
 
     (void)opaque;
     (void)opaque_length;
+    vadm_heartbeat_beat();
     vadm_transport_note_sent(transport->data, packet, (gsize)size);
     if (size <= VADM_TRANSPORT_PDU_MAX || packet[HEADER_TYPE] != PDU_RESPONSE)
         return vadm_transport_send_all(transport, buffer, size);
@@ -354,6 +356,7 @@ vadm_transport_recv(netsnmp_transport *transport, void *buffer, int size, void *
 
     *opaque = NULL;
     *opaque_length = 0;
+    vadm_heartbeat_beat();
     if (state->rest == 0) {
         got = vadm_transport_read(transport->sock, header, sizeof(header), MSG_PEEK);
         if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -416,6 +419,7 @@ vadm_transport_create(netsnmp_tdomain_spec *spec)
 
     if (!spec->target || (spec->flags & NETSNMP_TSPEC_LOCAL))
         return NULL;
+    vadm_heartbeat_beat();
     failure = vadm_transport_open_socket(spec->target, &fd);
     if (failure != 0) {
         snmp_log(LOG_WARNING, "cannot connect to the master agent at %s: %s\n", spec->target,

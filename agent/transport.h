@@ -4,7 +4,9 @@
  * own ones block. connect() to a stopped master whose backlog is full would hang for ever, and
  * so would a send to one that does not read; a short write would tear a packet. Here connect
  * and send have time limits, and a packet that cannot be sent whole ends the connection, which
- * net-snmp sees as EOF and answers by connecting again. Calls net-snmp. snmp thread.
+ * net-snmp sees as EOF and answers by connecting again. Each call is a sign of life of the thread:
+ * the next one, or the loop, comes within seconds whatever the master does. Calls net-snmp. snmp
+ * thread.
  */
 #ifndef VADM_AGENT_TRANSPORT_H
 #define VADM_AGENT_TRANSPORT_H

@@ -56,7 +56,7 @@ program_terminate(gpointer user)
     Program *program = user;
 
     VADM_INFO("asked to end by a signal");
-    vadm_startup_tell_manager("STOPPING=1");
+    vadm_startup_tell_stopping(0);
     g_main_loop_quit(program->loop);
     return G_SOURCE_CONTINUE;
 }
@@ -251,7 +251,7 @@ program_run(Program *program)
     g_unix_signal_add(SIGINT, program_terminate, program);
     if (!program_start(program, &error))
         vadm_startup_abort(PROGRAM, program->log, error);
-    vadm_startup_run(PROGRAM, program->loop);
+    vadm_startup_run(PROGRAM, program->loop, program->snmp);
     program_stop(program);
     g_main_loop_unref(program->loop);
     return VADM_STATUS_OK;

@@ -4,6 +4,7 @@
  * things start and stop; everything else is elsewhere.
  */
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ typedef struct {
     VadmSource *source;
     VadmSettings *settings;
     VadmSnmpThread *snmp;
+    guint shutdown_timeout; /* seconds */
     gboolean stopping, clean;
 } Program;
 
@@ -63,7 +65,7 @@ program_quit(gpointer user)
     if (program->stopping)
         return;
     program->stopping = TRUE;
-    vadm_startup_tell_manager("STOPPING=1");
+    vadm_startup_tell_stopping(program->shutdown_timeout);
     vadm_daemon_shutdown(program->daemon, program_stopped, program);
 }
 
@@ -115,6 +117,59 @@ program_start_snmp(Program *program, const VadmConfig *config, GError **error)
     return program->snmp != NULL;
 }
 
+static void
+program_warn_of_sasl(const VadmListenConfig *listen)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (listen->auth == VADM_AUTH_SASL && !vadm_sasl_check(listen->transport, &error))
+        VADM_WARN("Nobody can authenticate at '%s': %s", listen->text, error->message);
+}
+
+/* For the whole process, and before its threads. */
+static gboolean
+program_start_sasl(const VadmConfig *config, GError **error)
+{
+    if (!vadm_config_has_auth(config, VADM_AUTH_SASL))
+        return TRUE;
+    if (!vadm_sasl_init(error))
+        return FALSE;
+    for (guint i = 0; i < config->servers->len; i++) {
+        const VadmServerConfig *server = g_ptr_array_index(config->servers, i);
+
+        for (guint j = 0; j < server->listens->len; j++)
+            program_warn_of_sasl(g_ptr_array_index(server->listens, j));
+    }
+    return TRUE;
+}
+
+static void
+program_warn_of_list(const VadmServerConfig *server, const char *key, char *const *list,
+                     gboolean used, const char *kind)
+{
+    if (list && *list && !used)
+        VADM_WARN("Server '%s': %s keeps nobody out, for none of the server's sockets is of a kind "
+                  "with %s",
+                  server->name, key, kind);
+}
+
+/* Who has written down who may come in, and forgot to have anybody asked, would not find out. */
+static void
+program_warn_of_lists(const VadmServerConfig *server)
+{
+    gboolean tls = FALSE, sasl = FALSE;
+
+    for (guint i = 0; i < server->listens->len; i++) {
+        const VadmListenConfig *listen = g_ptr_array_index(server->listens, i);
+
+        tls = tls || listen->transport == VADM_TRANSPORT_TLS;
+        sasl = sasl || listen->auth == VADM_AUTH_SASL;
+    }
+    program_warn_of_list(server, "tls_allowed_dn_list", server->tls_allowed_dns, tls, "tls");
+    program_warn_of_list(server, "sasl_allowed_username_list", server->sasl_allowed_usernames, sasl,
+                         "+sasl");
+}
+
 static gboolean
 program_start(Program *program, VadmConfig *config, GError **error)
 {
@@ -127,8 +182,9 @@ program_start(Program *program, VadmConfig *config, GError **error)
     if (!vadm_startup_install_log(program->log, config, program->warnings, error))
         return FALSE;
     vadm_descriptors_raise(config);
-    /* for the whole process, and before its threads */
-    if (vadm_config_has_auth(config, VADM_AUTH_SASL) && !vadm_sasl_init(error))
+    for (guint i = 0; i < config->servers->len; i++)
+        program_warn_of_lists(g_ptr_array_index(config->servers, i));
+    if (!program_start_sasl(config, error))
         return FALSE;
     program->daemon = vadm_daemon_new(config, program->log, NULL, &hooks, error);
     if (!program->daemon)
@@ -175,13 +231,14 @@ program_run(Program *program, VadmConfig *config)
 
     program->loop = g_main_loop_new(NULL, FALSE);
     program->clean = TRUE;
+    program->shutdown_timeout = config->shutdown_timeout;
     /* Before the start: a SIGTERM that comes when there are sockets already waits until the loop
      * runs, so that they are unlinked. */
     g_unix_signal_add(SIGTERM, program_terminate, program);
     g_unix_signal_add(SIGINT, program_terminate, program);
     if (!program_start(program, config, &error))
         vadm_startup_abort(PROGRAM, program->log, error);
-    vadm_startup_run(PROGRAM, program->loop);
+    vadm_startup_run(PROGRAM, program->loop, program->snmp);
     program_stop(program);
     g_main_loop_unref(program->loop);
     return VADM_STATUS_OK;
@@ -297,6 +354,17 @@ startup_run(Program *program, const Startup *startup)
     return program_run(program, startup->config);
 }
 
+/* What a start would find wrong beyond the configuration itself. */
+static int
+program_check(const VadmConfig *config)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (vadm_daemon_check_files(config, &error))
+        return VADM_STATUS_OK;
+    return vadm_startup_fail(PROGRAM, VADM_STATUS_USAGE, error);
+}
+
 static int
 program_main(Program *program, int argc, char **argv)
 {
@@ -317,8 +385,22 @@ program_main(Program *program, int argc, char **argv)
     }
     program->log = vadm_startup_make_log(options, startup.config, program->warnings, &status);
     if (!program->log)
-        return status;
+        return status == VADM_STATUS_OK ? program_check(startup.config) : status;
     return startup_run(program, &startup);
+}
+
+/* From this size on what is freed goes back to the system at once: octets. */
+#define GIVEN_BACK (1024 * 1024)
+
+/* By itself glibc's limit follows the largest block that was freed, up to 32 MiB: a few messages of
+ * that size, years ago, and the process stays as large. */
+static void
+limit_free_memory(void)
+{
+#if defined(M_MMAP_THRESHOLD) && defined(M_TRIM_THRESHOLD)
+    mallopt(M_MMAP_THRESHOLD, GIVEN_BACK);
+    mallopt(M_TRIM_THRESHOLD, GIVEN_BACK);
+#endif
 }
 
 int
@@ -336,6 +418,7 @@ main(int argc, char **argv)
     };
     int status;
 
+    limit_free_memory();
     setlocale(LC_ALL, "");
     /* A master agent or client that goes away must not take us along. */
     signal(SIGPIPE, SIG_IGN);

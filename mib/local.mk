@@ -3,7 +3,9 @@
 MIB_SOURCE = mib/LIBVIRT-ADMIN-MIB.txt.in
 MIB_GENERATED = mib/LIBVIRT-ADMIN-MIB.txt mib/lva-mib.h mib/lva-objects.inc mib/lva-names.sed \
 	mib/lva-oids.txt
-EXTRA_DIST += $(MIB_SOURCE) mib/mkmib.pl mib/MibModule.pm
+MIB_GENERATOR = mib/mkmib.pl mib/MibModule.pm mib/NocFill.pm mib/NocPrometheus.pm \
+	mib/NocSheet.pm mib/NocTraps.pm
+EXTRA_DIST += $(MIB_SOURCE) $(MIB_GENERATOR)
 BUILT_SOURCES += $(MIB_GENERATED)
 CLEANFILES += $(MIB_GENERATED)
 
@@ -12,9 +14,11 @@ nodist_mib_DATA = mib/LIBVIRT-ADMIN-MIB.txt
 # names for numbers and numbers for names, where no MIB files are
 nodist_pkgdata_DATA = mib/lva-names.sed mib/lva-oids.txt
 
+# That of configure, unless told otherwise: documents in the sources have it.
+MIB_DEFAULT_ROOT = 1.3.6.1.4.1.8072.9999.9999.6906
 # The root is in Makefile: a new one makes all anew. A failed run leaves no result behind.
 MKMIB = $(PERL) $(srcdir)/mib/mkmib.pl --root=$(MIB_ROOT)
-MKMIB_DEPS = $(MIB_SOURCE) mib/mkmib.pl mib/MibModule.pm Makefile
+MKMIB_DEPS = $(MIB_SOURCE) $(MIB_GENERATOR) Makefile
 
 mib/LIBVIRT-ADMIN-MIB.txt: $(MKMIB_DEPS)
 	$(AM_V_GEN)$(MKDIR_P) mib && $(MKMIB) --mib $(srcdir)/$(MIB_SOURCE) >$@.tmp && mv $@.tmp $@

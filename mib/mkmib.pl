@@ -14,6 +14,11 @@
 #   --oids      name, TAB, numeric OID; one line for each node
 #   --interface what a release promises, one line for each thing; the root plays no part
 #   --markdown  the reference for people; the root plays no part
+#   --snmptt    the notifications as events of snmptt, see NocTraps.pm
+#   --events    the same as a list for programs
+#   --sheet=TEMPLATE  the sheet of OIDs, see NocSheet.pm
+#   --fill=TEMPLATE  the template with its placeholders filled, see NocFill.pm
+#   --prometheus=FORM  a configuration of Prometheus' snmp_exporter, see NocPrometheus.pm
 #
 # Placeholders of the source: @ROOT@ (the value of MODULE-IDENTITY), @ROOT_BASE@ (the node of
 # SNMPv2-SMI that the root starts from, in IMPORTS), and a line @PROVISIONAL@, which is left out
@@ -28,6 +33,10 @@ use Getopt::Long qw(:config no_auto_abbrev);
 
 use lib $FindBin::Bin;
 use MibModule qw(oid_text compare_oid is_table is_entry is_leaf has_value);
+use NocFill ();
+use NocPrometheus ();
+use NocSheet ();
+use NocTraps ();
 
 # Nodes of SNMPv2-SMI that a module can import and start from.
 my %SMI_NODE = (
@@ -286,20 +295,40 @@ sub cell {
     return $text;
 }
 
-sub object_row {
-    my ($node) = @_;
-    my $syntax = cell(syntax_text($node->{syntax}));
-    $syntax .= ", $node->{units}" if $node->{units};
-    my $text = cell($node->{description});
-    $text .= ' Default: ' . cell($node->{defval}) . '.' if defined $node->{defval};
-    $text .= ' *' . cell($node->{reference}) . '*' if $node->{reference};
-    return "| $node->{arc} | $node->{name} | $syntax | $node->{access} | $text |\n";
+# The first sentence of a description, and the rest.
+sub sentences {
+    my ($text) = @_;
+    return $text =~ /^(.*?[.])\s+(.*)$/s ? ($1, $2) : ($text, '');
 }
 
+sub object_row {
+    my ($node, $instance) = @_;
+    my $syntax = cell(syntax_text($node->{syntax}));
+    $syntax .= ", $node->{units}" if $node->{units};
+    my $access = $node->{access} eq 'not-accessible' ? 'index' : $node->{access};
+    my ($first) = sentences($node->{description});
+    return sprintf "| %s%s | %s | %s | %s | %s |\n", oid_text($node->{oid}), $instance, $node->{name},
+        $syntax, $access, cell($first);
+}
+
+# What there is to say beyond a row of the table; empty if nothing.
+sub object_details {
+    my ($node) = @_;
+    my (undef, $rest) = sentences($node->{description});
+    my @text;
+    push @text, cell($rest) if $rest ne '';
+    push @text, 'Default: ' . cell($node->{defval}) . '.' if defined $node->{defval};
+    push @text, '*' . cell($node->{reference}) . '*' if $node->{reference};
+    return @text ? "- **$node->{name}**: @text\n" : '';
+}
+
+# $instance: what follows the OID of each in a request.
 sub write_object_table {
-    my ($nodes) = @_;
-    print "\n| n | Object | Syntax | Access | Meaning |\n|---|---|---|---|---|\n";
-    print object_row($_) for @$nodes;
+    my ($nodes, $instance) = @_;
+    print "\n| OID | Object | Syntax | Access | |\n|---|---|---|---|---|\n";
+    print object_row($_, $instance) for @$nodes;
+    my @details = grep { $_ ne '' } map { object_details($_) } @$nodes;
+    print "\n", @details if @details;
     return;
 }
 
@@ -309,28 +338,54 @@ sub write_table_section {
     print "\n### $table->{name}: " . oid_text($table->{oid}) . "\n\n";
     print "Index: " . join(', ', @{ $entry->{index} }) . ". $table->{description}";
     print " $entry->{description}\n";
-    print "Columns are below " . oid_text($entry->{oid}) . ".\n";
-    write_object_table($entry->{children});
+    write_object_table($entry->{children}, '');
+    return;
+}
+
+# A row for each part of the page, with a link to it.
+sub overview_row {
+    my ($node, $what) = @_;
+    my $oid = oid_text($node->{oid});
+    my $anchor = lc("$node->{name}-$oid") =~ s/[.]//gr;
+    return "| $oid | [$node->{name}](#$anchor) | $what |\n";
+}
+
+sub write_overview {
+    my ($mib) = @_;
+    print "\n| OID | | |\n|---|---|---|\n";
+    for my $group (object_groups($mib)) {
+        my @leaves = grep { is_leaf($_) } @{ $group->{children} };
+        print overview_row($group, @leaves . ' scalars') if @leaves;
+        for my $table (grep { is_table($_) } $group, @{ $group->{children} }) {
+            my $entry = $table->{children}[0];
+            my $columns = grep { has_value($_) } @{ $entry->{children} };
+            print overview_row($table, "$columns columns, one row for each "
+                    . join(' and ', @{ $entry->{index} }));
+        }
+    }
     return;
 }
 
 sub write_markdown {
     my ($mib) = @_;
     print "## Objects\n";
+    write_overview($mib);
     for my $group (object_groups($mib)) {
         if (is_table($group)) {
             write_table_section($mib, $group);
             next;
         }
         print "\n### $group->{name}: " . oid_text($group->{oid}) . "\n";
-        write_object_table([grep { is_leaf($_) } @{ $group->{children} }]);
+        write_object_table([grep { is_leaf($_) } @{ $group->{children} }], '.0');
         write_table_section($mib, $_) for grep { is_table($_) } @{ $group->{children} };
     }
-    print "\n## Notifications\n\n| n | Notification | Objects | Sent when |\n|---|---|---|---|\n";
+    print "\n## Notifications\n\n| OID | Notification | Objects | Sent when |\n|---|---|---|---|\n";
     for my $node (notifications($mib)) {
-        printf "| %d | %s | %s | %s |\n", $node->{arc}, $node->{name},
-            join(', ', @{ $node->{objects} }), cell($node->{description});
+        my ($first) = sentences($node->{description});
+        printf "| %s | %s | %s | %s |\n", oid_text($node->{oid}), $node->{name},
+            join(', ', @{ $node->{objects} }), cell($first);
     }
+    print "\n", map { object_details($_) } notifications($mib);
     print "\n## Textual conventions\n\n| Name | Syntax | Meaning |\n|---|---|---|\n";
     for my $type (@{ $mib->{type_order} }) {
         printf "| %s | %s | %s |\n", $type->{name}, cell(syntax_text($type->{syntax})),
@@ -350,6 +405,26 @@ sub write_markdown {
     return;
 }
 
+sub write_sheet {
+    my ($mib, $root, $template) = @_;
+    binmode STDOUT, ':encoding(UTF-8)';
+    print NocSheet::sheet($mib, $root, $template);
+    return;
+}
+
+sub write_filled {
+    my ($mib, $root, $template) = @_;
+    binmode STDOUT, ':encoding(UTF-8)';
+    print NocFill::fill($mib, $root, $template);
+    return;
+}
+
+sub write_prometheus {
+    my ($mib, $root, $form) = @_;
+    print NocPrometheus::text($mib, $root, $form);
+    return;
+}
+
 # ---------------------------------------------------------------------------------------------
 
 my %MODE = (
@@ -360,19 +435,25 @@ my %MODE = (
     oids      => \&write_oids,
     interface => \&write_interface,
     markdown  => \&write_markdown,
+    snmptt    => \&NocTraps::write_snmptt,
+    events    => \&NocTraps::write_events,
+    'sheet=s' => \&write_sheet,
+    'fill=s'  => \&write_filled,
+    'prometheus=s' => \&write_prometheus,
 );
 
 sub usage {
     my ($message) = @_;
     print STDERR "mkmib.pl: $message\n";
-    print STDERR 'usage: mkmib.pl --root=OID --' . join('|--', sort keys %MODE) . " FILE.in\n";
+    my @options = map { s/=s$/=FILE/r } sort keys %MODE;
+    print STDERR 'usage: mkmib.pl --root=OID --' . join('|--', @options) . " FILE.in\n";
     exit 2;
 }
 
 sub main {
-    my ($root_text, @modes);
-    GetOptions('root=s' => \$root_text, map { my $mode = $_; ($mode => sub { push @modes, $mode }) }
-        sort keys %MODE)
+    my ($root_text, @modes, $value);
+    GetOptions('root=s' => \$root_text,
+        map { my $mode = $_; ($mode => sub { push @modes, $mode; $value = $_[1] }) } sort keys %MODE)
         or usage('wrong options');
     usage('one mode and one file are needed') if @modes != 1 || @ARGV != 1;
     usage('--root is needed')
@@ -387,7 +468,7 @@ sub main {
         print STDERR $@;
         exit 1;
     }
-    $MODE{ $modes[0] }->($mib, $root);
+    eval { $MODE{ $modes[0] }->($mib, $root, $value); 1 } or do { print STDERR $@; exit 1 };
     # A full disk must not leave half a header with a good exit status.
     close STDOUT or do { print STDERR "mkmib.pl: standard output: $!\n"; exit 1 };
     return 0;

@@ -176,11 +176,15 @@ gboolean
 vadm_admin_update_tls_files(VadmAdminCall *call, gconstpointer data, gpointer ret)
 {
     const vadm_admin_server_update_tls_files_args *args = data;
+    VadmServer *server = vadm_admin_find_server(call, args->srv.name, VADM_VIR_FROM_RPC);
+    g_autoptr(GError) error = NULL;
 
     (void)ret;
-    if (!vadm_admin_find_server(call, args->srv.name, VADM_VIR_FROM_RPC) ||
-        !vadm_admin_check_flags(call, args->flags, 0))
+    if (!server || !vadm_admin_check_flags(call, args->flags, 0))
         return FALSE;
-    return vadm_admin_fail(call, VADM_VIR_ERR_INTERNAL_ERROR, VADM_VIR_FROM_RPC,
-                           "no tls service found, unable to update tls files");
+    return vadm_server_update_tls(server, &error) ||
+           vadm_admin_fail(call,
+                           error->code == VADM_ERROR_INTERNAL ? VADM_VIR_ERR_INTERNAL_ERROR
+                                                              : VADM_VIR_ERR_OPERATION_FAILED,
+                           VADM_VIR_FROM_RPC, "%s", error->message);
 }

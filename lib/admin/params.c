@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "admin/params.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/error.h"
@@ -90,9 +91,11 @@ vadm_params_to_changes(const vadm_typed_param *params, guint n_params, const Vad
     g_autofree guint *order = g_new(guint, n_params);
     const vadm_typed_param *previous = NULL;
 
+    if (n_params == 0)
+        return TRUE; /* there is no array for qsort_r, which wants one */
     for (guint i = 0; i < n_params; i++)
         order[i] = i;
-    g_qsort_with_data(order, (gint)n_params, sizeof(guint), vadm_params_compare, (gpointer)params);
+    qsort_r(order, n_params, sizeof(guint), vadm_params_compare, (gpointer)params);
     for (guint i = 0; i < n_params; i++) {
         const vadm_typed_param *param = &params[order[i]];
         const VadmParamField *field = vadm_params_find_field(fields, n_fields, param->field);

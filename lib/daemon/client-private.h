@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "daemon/client.h"
+#include "daemon/tls.h"
 #include "rpc/conn.h"
 #include "rpc/keepalive.h"
 
@@ -20,6 +21,7 @@ struct _VadmClient {
     guint32 index;
     VadmTransport transport;
     gboolean readonly;
+    VadmAuthKind auth;      /* what its service asks for */
     gint64 connected_since; /* us since the epoch */
     gint64 connected_at;    /* monotonic, us */
 
@@ -34,10 +36,12 @@ struct _VadmClient {
     gboolean authenticated;
 
     /* Main thread. */
-    VadmConn *conn;           /* NULL: closed */
-    VadmKeepalive *keepalive; /* with conn */
-    GQueue *held;             /* of VadmMessage: calls, and streams behind them, not dispatched */
-    gsize held_octets;
+    VadmConn *conn;              /* NULL: closed */
+    VadmKeepalive *keepalive;    /* with conn */
+    VadmTlsHandshake *handshake; /* NULL: none is under way; else nothing is read */
+    GList *auth_link;            /* in the queue of those who have to authenticate themselves */
+    GQueue *held;      /* of VadmMessage: calls, and streams behind them, not dispatched */
+    gsize held_octets; /* as vadm_conn_queued() counts */
     gboolean hold;     /* the program cannot take more */
     gboolean draining; /* closes when all is written; takes nothing any more */
     gboolean pumping;  /* vadm_client_pump() is on the stack */
@@ -52,6 +56,7 @@ typedef struct {
     guint32 index;
     VadmTransport transport;
     gboolean readonly;
+    VadmAuthKind auth;
     gboolean authenticated;
     VadmIdentity *identity; /* (transfer full) */
 } VadmClientInit;
@@ -63,6 +68,9 @@ VadmClient *vadm_client_new(VadmServer *server, GIOStream *stream, const VadmCli
 void vadm_client_fill_row_locked(VadmClient *client, VadmClientRow *row);
 /** vadm_client_start: begins to read; the server has it in its tree. */
 void vadm_client_start(VadmClient *client);
+/** vadm_client_admit: it is authenticated: what it may send is bounded by the protocol alone from
+ * now on, and may have descriptors, where the program takes them. */
+void vadm_client_admit(VadmClient *client);
 /** vadm_client_is_long_connected: for so long that a name service that works would have given the
  * names. Any thread. */
 gboolean vadm_client_is_long_connected(const VadmClient *client);

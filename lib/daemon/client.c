@@ -200,7 +200,7 @@ vadm_client_update_reading(VadmClient *client)
 {
     gboolean room, drains;
 
-    if (!client->conn || client->draining)
+    if (!client->conn || client->draining || client->handshake)
         return;
     room = !client->hold && vadm_client_has_read_ahead(client);
     drains = vadm_conn_queued(client->conn) <= VADM_CONN_HIGH_WATER + VADM_CLIENT_READ_AHEAD;
@@ -241,7 +241,7 @@ vadm_client_pump(VadmClient *client)
     while ((message = g_queue_peek_head(client->held)) &&
            vadm_client_may_dispatch(client, message)) {
         g_queue_pop_head(client->held);
-        client->held_octets -= message->length;
+        client->held_octets -= vadm_message_weight(message) + VADM_MESSAGE_OVERHEAD;
         vadm_client_dispatch(client, message);
     }
     client->pumping = FALSE;
@@ -261,7 +261,7 @@ vadm_client_take(VadmClient *client, VadmMessage *message)
     }
     if (vadm_client_is_call(message))
         atomic_fetch_add(&client->server->requests_delayed, 1);
-    client->held_octets += message->length;
+    client->held_octets += vadm_message_weight(message) + VADM_MESSAGE_OVERHEAD;
     g_queue_push_tail(client->held, message);
 }
 
@@ -314,8 +314,9 @@ vadm_client_ended(VadmConn *conn, VadmConnEnd end, const GError *error, gpointer
         vadm_client_close(client, VADM_DISCONNECT_CLIENT);
         return;
     }
-    VADM_WARN("Client %" G_GUINT64_FORMAT " of server '%s': %s", client->id,
-              client->server->config->name, error ? error->message : "connection failed");
+    if (vadm_server_may_complain(client->server))
+        VADM_WARN("Client %" G_GUINT64_FORMAT " of server '%s': %s", client->id,
+                  client->server->config->name, error ? error->message : "connection failed");
     vadm_client_close(client, end == VADM_CONN_END_FRAME ? VADM_DISCONNECT_PROTOCOL_ERROR
                                                          : VADM_DISCONNECT_UNKNOWN);
 }
@@ -357,6 +358,7 @@ vadm_client_new(VadmServer *server, GIOStream *stream, const VadmClientInit *ini
     client->index = init->index;
     client->transport = init->transport;
     client->readonly = init->readonly;
+    client->auth = init->auth;
     client->authenticated = init->authenticated;
     client->identity = init->identity;
     client->connected_since = g_get_real_time();
@@ -368,13 +370,29 @@ vadm_client_new(VadmServer *server, GIOStream *stream, const VadmClientInit *ini
     client->held = g_queue_new();
     client->conn = vadm_conn_new(stream, context, &handlers, client);
     vadm_conn_notice_hangup(client->conn);
+    vadm_conn_set_budget(client->conn, vadm_daemon_get_budget(server->daemon));
+    if (!client->authenticated)
+        vadm_conn_set_message_max(client->conn, VADM_CLIENT_STRANGER_MESSAGE_MAX);
     client->keepalive = vadm_keepalive_new(client->conn, context, vadm_client_dead, client);
     return client;
 }
 
 void
+vadm_client_admit(VadmClient *client)
+{
+    if (!client->conn)
+        return;
+    vadm_conn_set_message_max(client->conn, VADM_RPC_LENGTH_MAX);
+    if (client->server->program->class->descriptors)
+        vadm_conn_accept_descriptors(client->conn,
+                                     vadm_daemon_get_spare_fds(client->server->daemon));
+}
+
+void
 vadm_client_start(VadmClient *client)
 {
+    if (vadm_client_is_authenticated(client))
+        vadm_client_admit(client);
     vadm_client_update_reading(client);
 }
 
@@ -429,6 +447,34 @@ vadm_client_set_hold(VadmClient *client, gboolean hold)
     vadm_client_pump(client);
 }
 
+GSocket *
+vadm_client_get_socket(VadmClient *client)
+{
+    return client->conn ? vadm_conn_get_socket(client->conn) : NULL;
+}
+
+GIOStream *
+vadm_client_get_stream(VadmClient *client)
+{
+    return client->conn ? vadm_conn_get_stream(client->conn) : NULL;
+}
+
+void
+vadm_client_set_stream(VadmClient *client, GIOStream *stream)
+{
+    if (!client->conn)
+        return;
+    if (g_queue_is_empty(client->held)) {
+        vadm_conn_set_stream(client->conn, stream);
+        return;
+    }
+    VADM_WARN("Client %" G_GUINT64_FORMAT
+              " of server '%s': messages came before the layer that they "
+              "should have come through",
+              client->id, client->server->config->name);
+    vadm_client_close_flushed(client, VADM_DISCONNECT_PROTOCOL_ERROR);
+}
+
 void
 vadm_client_start_keepalive(VadmClient *client)
 {
@@ -451,6 +497,7 @@ vadm_client_close(VadmClient *client, VadmDisconnectReason reason)
     vadm_client_ref(client);
     atomic_store(&client->closed, true);
     g_clear_pointer(&client->keepalive, vadm_keepalive_free);
+    g_clear_pointer(&client->handshake, vadm_tls_cancel);
     vadm_conn_close(client->conn);
     g_clear_pointer(&client->conn, vadm_conn_unref);
     while (!g_queue_is_empty(client->held))
@@ -478,6 +525,10 @@ vadm_client_close_flushed(VadmClient *client, VadmDisconnectReason reason)
 {
     if (!client->conn || client->reason != 0)
         return;
+    if (client->handshake) {
+        vadm_client_close(client, reason);
+        return;
+    }
     client->reason = reason;
     vadm_client_stop_taking(client);
     vadm_conn_close_flushed(client->conn, VADM_CLIENT_FLUSH_MS, vadm_client_flushed, client);

@@ -7,14 +7,20 @@
 #ifndef VADM_DAEMON_CLIENT_H
 #define VADM_DAEMON_CLIENT_H
 
+#include <gio/gio.h>
+
 #include "common/source.h"
 #include "daemon/program.h"
 
 typedef struct _VadmServer VadmServer;
 
 /* What one client may have read ahead of its limit on requests in flight, so that its
- * keepalive messages are seen and answered. Octets. */
+ * keepalive messages are seen and answered. Octets; each descriptor counts VADM_RPC_FD_WEIGHT. */
 #define VADM_CLIENT_READ_AHEAD (256u * 1024)
+
+/* The longest message that a client may send before it is authenticated, octets: a SASL message has
+ * at most 65536 octets of data, each an integer of its own. */
+#define VADM_CLIENT_STRANGER_MESSAGE_MAX (512u * 1024)
 
 VadmClient *vadm_client_ref(VadmClient *client);
 void vadm_client_unref(VadmClient *client);
@@ -51,10 +57,17 @@ void vadm_client_reply(VadmClient *client, VadmMessage *reply);
 void vadm_client_post_reply(VadmClient *client, VadmMessage *reply, gboolean close_after);
 /** vadm_client_send: sends a message (transfer full) that ends no call: event, stream. */
 void vadm_client_send(VadmClient *client, VadmMessage *message);
-/** vadm_client_queued: octets that wait to be written to the client. */
+/** vadm_client_queued: what waits to be written to the client: see vadm_conn_queued(). */
 gsize vadm_client_queued(VadmClient *client);
 /** vadm_client_set_hold: stops or resumes reading because the program cannot take more. */
 void vadm_client_set_hold(VadmClient *client, gboolean hold);
+/** vadm_client_get_socket, vadm_client_get_stream: Returns: (transfer none) (nullable): the
+ * connection's socket, and what octets go through; NULL once it is closed */
+GSocket *vadm_client_get_socket(VadmClient *client);
+GIOStream *vadm_client_get_stream(VadmClient *client);
+/** vadm_client_set_stream: as vadm_conn_set_stream(): from here on @stream, a layer. The client
+ * must have nothing under way. What it has sent and is held back here came too early as well. */
+void vadm_client_set_stream(VadmClient *client, GIOStream *stream);
 /** vadm_client_start_keepalive: the client speaks the keepalive program: ping it with the
  * server's interval and count. */
 void vadm_client_start_keepalive(VadmClient *client);

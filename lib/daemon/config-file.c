@@ -259,6 +259,56 @@ vadm_config_load_server(const VadmConfigLoad *load, const char *group, GError **
     return g_steal_pointer(&server);
 }
 
+static gboolean
+vadm_config_check_admin_listen(const VadmConfigLoad *load, const VadmServerConfig *server,
+                               const VadmListenConfig *listen, GError **error)
+{
+    const char *rule = NULL;
+
+    if (listen->transport != VADM_TRANSPORT_UNIX)
+        rule = "only a relay listens on the network: an admin server knows its clients by their "
+               "user id";
+    else if (listen->auth != VADM_AUTH_NONE)
+        rule = "only a relay has SASL: an admin server knows its clients by their user id";
+    else if (listen->readonly)
+        rule = "only a relay has a read-only socket";
+    return !rule || vadm_config_fail_server(load, server, "listen", listen->text, rule, error);
+}
+
+static gboolean
+vadm_config_check_tls(const VadmConfigLoad *load, const VadmServerConfig *server,
+                      const VadmListenConfig *listen, GError **error)
+{
+    const struct {
+        const char *key, *file;
+    } needed[] = {
+        {"ca_file", server->ca_file},
+        {"cert_file", server->cert_file},
+        {"key_file", server->key_file},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(needed); i++) {
+        g_autofree char *rule = NULL;
+
+        if (needed[i].file)
+            continue;
+        rule = g_strdup_printf("must be set: '%s' needs it", listen->text);
+        return vadm_config_fail_server(load, server, needed[i].key, NULL, rule, error);
+    }
+    return TRUE;
+}
+
+static gboolean
+vadm_config_check_relay_listen(const VadmConfigLoad *load, const VadmServerConfig *server,
+                               const VadmListenConfig *listen, GError **error)
+{
+    if (listen->readonly && !server->upstream_ro)
+        return vadm_config_fail_server(load, server, "listen", listen->text,
+                                       "a read-only socket needs upstream_ro", error);
+    return listen->transport != VADM_TRANSPORT_TLS ||
+           vadm_config_check_tls(load, server, listen, error);
+}
+
 /* The rules of one server that need more than one key. */
 static gboolean
 vadm_config_check_server(const VadmConfigLoad *load, const VadmServerConfig *server, GError **error)
@@ -278,17 +328,9 @@ vadm_config_check_server(const VadmConfigLoad *load, const VadmServerConfig *ser
     for (guint i = 0; i < server->listens->len; i++) {
         const VadmListenConfig *listen = server->listens->pdata[i];
 
-        if (listen->auth != VADM_AUTH_NONE && !is_relay)
-            return vadm_config_fail_server(load, server, "listen", listen->text,
-                                           "only a relay has SASL: an admin server knows its "
-                                           "clients by their user id",
-                                           error);
-        if (listen->readonly && !is_relay)
-            return vadm_config_fail_server(load, server, "listen", listen->text,
-                                           "only a relay has a read-only socket", error);
-        if (listen->readonly && !server->upstream_ro)
-            return vadm_config_fail_server(load, server, "listen", listen->text,
-                                           "a read-only socket needs upstream_ro", error);
+        if (is_relay ? !vadm_config_check_relay_listen(load, server, listen, error)
+                     : !vadm_config_check_admin_listen(load, server, listen, error))
+            return FALSE;
     }
     return TRUE;
 }
@@ -339,9 +381,10 @@ vadm_config_check_listens(const VadmConfigLoad *load, const VadmServerConfig *on
             const VadmListenConfig *twin = other->listens->pdata[j];
             g_autofree char *rule = NULL;
 
-            if (twin == listen || !g_str_equal(twin->path, listen->path))
+            if (twin == listen || !vadm_listen_config_clashes(twin, listen))
                 continue;
-            rule = g_strdup_printf("the server '%s' listens there, too", other->name);
+            rule = g_strdup_printf("the server '%s' listens there, too, by '%s'", other->name,
+                                   twin->text);
             return vadm_config_fail_server(load, one, "listen", listen->text, rule, error);
         }
     }
@@ -358,6 +401,8 @@ vadm_config_check_loop(const VadmConfigLoad *load, const VadmServerConfig *one,
         const VadmListenConfig *listen = one->listens->pdata[i];
         gboolean normal = g_strcmp0(listen->path, other->upstream) == 0;
 
+        if (!listen->path)
+            continue;
         if (normal || g_strcmp0(listen->path, other->upstream_ro) == 0)
             return vadm_config_fail_server(load, other, normal ? "upstream" : "upstream_ro",
                                            listen->path, "is a socket of this daemon itself",

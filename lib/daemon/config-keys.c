@@ -41,10 +41,6 @@
         VADM_GROUP_SOURCE, key, kind, offsetof(VadmSourceConfig, member), min, max,                \
             VADM_FIELD_NONE, FALSE                                                                 \
     }
-#define UNAVAILABLE(key)                                                                           \
-    {                                                                                              \
-        VADM_GROUP_SERVER, key, VADM_KEY_UNAVAILABLE, 0, 0, 0, VADM_FIELD_NONE, FALSE              \
-    }
 
 /* runtime_dir stands before all that is relative to it. */
 static const VadmConfigKey keys[] = {
@@ -87,11 +83,12 @@ static const VadmConfigKey keys[] = {
     SERVER("keepalive_interval", VADM_KEY_INTERVAL, keepalive_interval, 1, 86400),
     SERVER("keepalive_count", VADM_KEY_UINT, keepalive_count, 0, 1000),
     SERVER("sasl_allowed_username_list", VADM_KEY_PATTERNS, sasl_allowed_usernames, 0, 0),
-    UNAVAILABLE("ca_file"),
-    UNAVAILABLE("cert_file"),
-    UNAVAILABLE("key_file"),
-    UNAVAILABLE("crl_file"),
-    UNAVAILABLE("tls_allowed_dn_list"),
+    SERVER("auth_timeout", VADM_KEY_UINT, auth_timeout, 1, 3600),
+    SERVER("ca_file", VADM_KEY_FILE, ca_file, 0, 0),
+    SERVER("cert_file", VADM_KEY_FILE, cert_file, 0, 0),
+    SERVER("key_file", VADM_KEY_FILE, key_file, 0, 0),
+    SERVER("crl_file", VADM_KEY_FILE, crl_file, 0, 0),
+    SERVER("tls_allowed_dn_list", VADM_KEY_PATTERNS, tls_allowed_dns, 0, 0),
 
     SOURCE("uri", VADM_KEY_TEXT, uri, 0, 0),
     SOURCE("refresh_interval", VADM_KEY_UINT, refresh_interval, 1, 3600),

@@ -35,6 +35,7 @@ typedef enum {
     VADM_KEY_CONTEXT,     /* char *: 0..max octets */
     VADM_KEY_TEXT,        /* char *: anything */
     VADM_KEY_DIRECTORY,   /* char *: absolute */
+    VADM_KEY_FILE,        /* char *: absolute, or NULL */
     VADM_KEY_DIRECTORIES, /* char **: absolute */
     VADM_KEY_PATTERNS,    /* char **: with * and ? */
     VADM_KEY_UINT,        /* guint32: min..max */
@@ -47,7 +48,6 @@ typedef enum {
     VADM_KEY_PROGRAM,     /* VadmProgramKind */
     VADM_KEY_UPSTREAM,    /* char *: path of a unix socket, or NULL */
     VADM_KEY_LISTEN,      /* GPtrArray *: of VadmListenConfig */
-    VADM_KEY_UNAVAILABLE, /* known, but must be empty in this version */
     VADM_KEY_LAST
 } VadmKeyKind;
 
@@ -117,9 +117,16 @@ gboolean vadm_config_load_sources(const VadmConfigLoad *load, GError **error);
 /* vadm_config_socket_path: Returns: (transfer full) (nullable): @path, if it is relative below the
  * runtime directory of @config. */
 char *vadm_config_socket_path(const VadmConfig *config, const char *path, GError **error);
-/* vadm_config_read_listen: @text: "KIND:PATH". Returns: (transfer full) (nullable) */
+/* vadm_config_read_listen: @text: "KIND:PATH" or "KIND:ADDRESS:PORT". Returns: (transfer full)
+ * (nullable) */
 VadmListenConfig *vadm_config_read_listen(const VadmConfig *config, const char *text,
                                           GError **error);
+VadmListenConfig *vadm_listen_config_new(const char *path, gboolean readonly, VadmAuthKind auth);
+VadmListenConfig *vadm_listen_config_copy(const VadmListenConfig *listen);
+void vadm_listen_config_free(VadmListenConfig *listen);
+/* vadm_listen_config_clashes: can the two not be at the same time? The kernel would refuse the
+ * second. */
+gboolean vadm_listen_config_clashes(const VadmListenConfig *one, const VadmListenConfig *other);
 
 /* vadm_config_to_key_file: every key of @config. (transfer full) */
 GKeyFile *vadm_config_to_key_file(const VadmConfig *config, gboolean names);
@@ -129,8 +136,8 @@ VadmServerConfig *vadm_server_config_new(const char *name, VadmProgramKind progr
 void vadm_server_config_free(VadmServerConfig *server);
 /* Puts the servers in the order of their index. */
 void vadm_config_sort_servers(VadmConfig *config);
-VadmListenConfig *vadm_listen_config_new(const char *path, gboolean readonly, VadmAuthKind auth);
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmListenConfig, vadm_listen_config_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmServerConfig, vadm_server_config_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmSourceConfig, vadm_source_config_free)
 

@@ -79,6 +79,15 @@ vadm_read_directory(VadmKeyReader *reader, const char *text, GError **error)
     return TRUE;
 }
 
+static gboolean
+vadm_read_file(VadmKeyReader *reader, const char *text, GError **error)
+{
+    if (*text && *text != '/')
+        return vadm_rule(error, "must be an absolute path");
+    vadm_take_string(reader->member, *text ? g_strdup(text) : NULL);
+    return TRUE;
+}
+
 /* The elements of a list without blanks around them; empty ones are left out, so that a trailing
  * ';' is harmless. */
 static char **
@@ -340,33 +349,16 @@ vadm_read_listen(VadmKeyReader *reader, const char *text, GError **error)
     return TRUE;
 }
 
-static gboolean
-vadm_read_unavailable(VadmKeyReader *reader, const char *text, GError **error)
-{
-    (void)reader;
-    if (*text)
-        return vadm_rule(error, "TLS is not available in this version");
-    return TRUE;
-}
-
 static gboolean (*const readers[VADM_KEY_LAST])(VadmKeyReader *, const char *, GError **) = {
-    [VADM_KEY_NAME] = vadm_read_name,
-    [VADM_KEY_CONTEXT] = vadm_read_name,
-    [VADM_KEY_TEXT] = vadm_read_text,
-    [VADM_KEY_DIRECTORY] = vadm_read_directory,
-    [VADM_KEY_DIRECTORIES] = vadm_read_directories,
-    [VADM_KEY_PATTERNS] = vadm_read_patterns,
-    [VADM_KEY_UINT] = vadm_read_uint,
-    [VADM_KEY_INTERVAL] = vadm_read_interval,
-    [VADM_KEY_BOOL] = vadm_read_bool,
-    [VADM_KEY_MODE] = vadm_read_mode,
-    [VADM_KEY_GID] = vadm_read_gid,
-    [VADM_KEY_MASTER] = vadm_read_master,
-    [VADM_KEY_BITS] = vadm_read_bits,
-    [VADM_KEY_PROGRAM] = vadm_read_program,
-    [VADM_KEY_UPSTREAM] = vadm_read_upstream,
+    [VADM_KEY_NAME] = vadm_read_name,         [VADM_KEY_CONTEXT] = vadm_read_name,
+    [VADM_KEY_TEXT] = vadm_read_text,         [VADM_KEY_DIRECTORY] = vadm_read_directory,
+    [VADM_KEY_FILE] = vadm_read_file,         [VADM_KEY_DIRECTORIES] = vadm_read_directories,
+    [VADM_KEY_PATTERNS] = vadm_read_patterns, [VADM_KEY_UINT] = vadm_read_uint,
+    [VADM_KEY_INTERVAL] = vadm_read_interval, [VADM_KEY_BOOL] = vadm_read_bool,
+    [VADM_KEY_MODE] = vadm_read_mode,         [VADM_KEY_GID] = vadm_read_gid,
+    [VADM_KEY_MASTER] = vadm_read_master,     [VADM_KEY_BITS] = vadm_read_bits,
+    [VADM_KEY_PROGRAM] = vadm_read_program,   [VADM_KEY_UPSTREAM] = vadm_read_upstream,
     [VADM_KEY_LISTEN] = vadm_read_listen,
-    [VADM_KEY_UNAVAILABLE] = vadm_read_unavailable,
 };
 
 gboolean
@@ -439,8 +431,9 @@ vadm_write_scalar(const VadmConfigKey *key, gboolean names, gconstpointer member
     case VADM_KEY_UPSTREAM:
         text = *(char *const *)member;
         return text ? g_strconcat("unix:", text, NULL) : g_strdup("");
-    case VADM_KEY_UNAVAILABLE:
-        return g_strdup("");
+    case VADM_KEY_FILE:
+        text = *(char *const *)member;
+        return g_strdup(text ? text : "");
     default:
         return g_strdup(*(char *const *)member);
     }

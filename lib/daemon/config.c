@@ -8,39 +8,10 @@
 /* All of lvaNotifyEnable but clientConnect(3) and clientDisconnect(4). */
 #define VADM_NOTIFY_DEFAULT 0x3e7u
 
-VadmListenConfig *
-vadm_listen_config_new(const char *path, gboolean readonly, VadmAuthKind auth)
-{
-    VadmListenConfig *listen = g_new0(VadmListenConfig, 1);
-
-    listen->transport = VADM_TRANSPORT_UNIX;
-    listen->readonly = readonly;
-    listen->auth = auth;
-    listen->path = g_strdup(path);
-    listen->text = g_strconcat(readonly ? "unix-ro" : "unix",
-                               auth == VADM_AUTH_SASL ? "+sasl:" : ":", path, NULL);
-    return listen;
-}
-
 static void
-vadm_listen_config_free(gpointer data)
+vadm_listen_config_destroy(gpointer listen)
 {
-    VadmListenConfig *listen = data;
-
-    g_free(listen->path);
-    g_free(listen->text);
-    g_free(listen);
-}
-
-static VadmListenConfig *
-vadm_listen_config_copy(const VadmListenConfig *listen)
-{
-    VadmListenConfig *copy = g_new(VadmListenConfig, 1);
-
-    *copy = *listen;
-    copy->path = g_strdup(listen->path);
-    copy->text = g_strdup(listen->text);
-    return copy;
+    vadm_listen_config_free(listen);
 }
 
 static void
@@ -99,12 +70,15 @@ vadm_server_config_new(const char *name, VadmProgramKind program, const char *ru
 
     server->name = g_strdup(name);
     server->program = program;
-    server->listens = g_ptr_array_new_with_free_func(vadm_listen_config_free);
+    server->listens = g_ptr_array_new_with_free_func(vadm_listen_config_destroy);
     server->socket_mode = server->socket_mode_ro = 0600;
     server->socket_gid = (gid_t)-1;
     server->sasl_allowed_usernames = g_new0(char *, 1);
+    server->tls_allowed_dns = g_new0(char *, 1);
+    server->auth_timeout = 30;
     server->keepalive_interval = 5;
     server->keepalive_count = 5;
+    server->auth_timeout = 30;
     if (program == VADM_PROGRAM_ADMIN)
         vadm_server_config_set_admin_defaults(server, runtime_dir);
     else
@@ -121,6 +95,11 @@ vadm_server_config_free(VadmServerConfig *server)
     g_free(server->upstream);
     g_free(server->upstream_ro);
     g_strfreev(server->sasl_allowed_usernames);
+    g_free(server->ca_file);
+    g_free(server->cert_file);
+    g_free(server->key_file);
+    g_free(server->crl_file);
+    g_strfreev(server->tls_allowed_dns);
     g_ptr_array_unref(server->listens);
     g_free(server);
 }
@@ -135,7 +114,12 @@ vadm_server_config_copy(const VadmServerConfig *server)
     copy->upstream = g_strdup(server->upstream);
     copy->upstream_ro = g_strdup(server->upstream_ro);
     copy->sasl_allowed_usernames = g_strdupv(server->sasl_allowed_usernames);
-    copy->listens = g_ptr_array_new_with_free_func(vadm_listen_config_free);
+    copy->ca_file = g_strdup(server->ca_file);
+    copy->cert_file = g_strdup(server->cert_file);
+    copy->key_file = g_strdup(server->key_file);
+    copy->crl_file = g_strdup(server->crl_file);
+    copy->tls_allowed_dns = g_strdupv(server->tls_allowed_dns);
+    copy->listens = g_ptr_array_new_with_free_func(vadm_listen_config_destroy);
     for (guint i = 0; i < server->listens->len; i++)
         g_ptr_array_add(copy->listens, vadm_listen_config_copy(server->listens->pdata[i]));
     return copy;

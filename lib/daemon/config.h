@@ -37,8 +37,9 @@ typedef struct {
     VadmTransport transport;
     gboolean readonly;
     VadmAuthKind auth;
-    char *path; /* unix: absolute path; else NULL */
-    char *text; /* "unix:/run/virtadm/libvirt-sock": lvaServiceListen */
+    char *path;              /* unix: absolute path; else NULL */
+    VadmInetAddress address; /* tcp, tls: numeric, never a name; else of type 0 */
+    char *text;              /* "unix:/run/virtadm/libvirt-sock": lvaServiceListen */
 } VadmListenConfig;
 
 typedef struct {
@@ -50,6 +51,9 @@ typedef struct {
     mode_t socket_mode, socket_mode_ro;
     gid_t socket_gid;              /* (gid_t)-1: do not change */
     char **sasl_allowed_usernames; /* patterns; none: everybody who can authenticate */
+    char *ca_file, *cert_file, *key_file, *crl_file; /* absolute paths; NULL: none */
+    char **tls_allowed_dns; /* patterns; none: everybody whose certificate is good */
+    guint32 auth_timeout;   /* seconds from the connect to being authenticated */
     guint32 max_queued_clients;
     gint32 keepalive_interval; /* seconds, -1: never ping */
     guint32 keepalive_count;

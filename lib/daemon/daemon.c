@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "daemon/server-private.h"
+#include "common/spare-fds.h"
 
 #define VADM_LOG_CATEGORY "daemon.daemon"
 #include "common/log.h"
@@ -30,6 +31,8 @@ struct _VadmDaemon {
     VadmStore store;
     VadmMailbox *mailbox;
     VadmResolver *resolver;
+    VadmBudget *budget;
+    VadmTlsGate *tls_gate; /* NULL: nobody wants it */
 
     /* Main thread. */
     VadmDaemonPhase phase;
@@ -129,6 +132,8 @@ vadm_daemon_make_servers(VadmDaemon *daemon, GError **error)
             return FALSE;
         g_ptr_array_add(daemon->servers, server);
         vadm_server_take_program(server, daemon->hooks.make_program(server, daemon->hooks.user));
+        if (!vadm_server_start_tls(server, error))
+            return FALSE;
     }
     return TRUE;
 }
@@ -175,6 +180,7 @@ vadm_daemon_new(VadmConfig *config, VadmLog *log, GMainContext *context,
     vadm_store_init(&daemon->store, config);
     daemon->mailbox = vadm_mailbox_new(context);
     daemon->resolver = vadm_resolver_new();
+    daemon->budget = vadm_budget_new(VADM_DAEMON_BUDGET, VADM_DAEMON_BUDGET_PATIENCE, context);
     daemon->idle = g_source_new(&idle_funcs, sizeof(GSource));
     g_source_set_callback(daemon->idle, NULL, daemon, NULL);
     g_source_attach(daemon->idle, context);
@@ -419,9 +425,11 @@ vadm_daemon_free(VadmDaemon *daemon)
     if (daemon->store.saver)
         vadm_daemon_stop_saving(daemon, G_MAXINT32 * (gint64)G_USEC_PER_SEC);
     vadm_daemon_each_client(daemon, vadm_daemon_close_client);
+    vadm_tls_gate_free(daemon->tls_gate);
     vadm_resolver_free(daemon->resolver);
     vadm_mailbox_close(daemon->mailbox);
     g_ptr_array_unref(daemon->servers);
+    vadm_budget_unref(daemon->budget);
     vadm_mailbox_unref(daemon->mailbox);
     g_source_destroy(daemon->idle);
     g_source_unref(daemon->idle);
@@ -523,6 +531,32 @@ VadmResolver *
 vadm_daemon_get_resolver(VadmDaemon *daemon)
 {
     return daemon->resolver;
+}
+
+VadmBudget *
+vadm_daemon_get_budget(VadmDaemon *daemon)
+{
+    return daemon->budget;
+}
+
+VadmTlsGate *
+vadm_daemon_get_tls_gate(VadmDaemon *daemon, GError **error)
+{
+    if (!daemon->tls_gate)
+        daemon->tls_gate = vadm_tls_gate_new(daemon->context, error);
+    return daemon->tls_gate;
+}
+
+guint
+vadm_daemon_get_spare_fds(const VadmDaemon *daemon)
+{
+    const GPtrArray *configs = daemon->start_config->servers;
+
+    for (guint i = 0; i < configs->len; i++) {
+        if (vadm_server_config_has_tls(g_ptr_array_index(configs, i)))
+            return VADM_SPARE_FDS;
+    }
+    return 0;
 }
 
 GMainContext *

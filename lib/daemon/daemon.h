@@ -31,6 +31,10 @@ typedef struct {
 VadmDaemon *vadm_daemon_new(VadmConfig *config, VadmLog *log, GMainContext *context,
                             const VadmDaemonHooks *hooks, GError **error);
 
+/** vadm_daemon_check_files: whether the files of TLS could be used now, which a start reads: @error
+ * as that of vadm_tls_new(), with the server. For a look at the configuration alone. Any thread. */
+gboolean vadm_daemon_check_files(const VadmConfig *config, GError **error);
+
 /** vadm_daemon_listen: binds all sockets, or none: @error names the socket and the rule (in
  * use, exists and is no socket, path too long, directory missing), or the server whose upstream
  * turns out to be one of them. Main thread. */
@@ -63,6 +67,9 @@ VadmStore *vadm_daemon_get_store(VadmDaemon *daemon);
 VadmLog *vadm_daemon_get_log(VadmDaemon *daemon);
 VadmMailbox *vadm_daemon_get_mailbox(VadmDaemon *daemon); /* runs things in the main thread */
 GMainContext *vadm_daemon_get_context(VadmDaemon *daemon);
+/** vadm_daemon_get_spare_fds: how many descriptors no client gets (spare-fds.h): 0 where nobody
+ * speaks TLS. Any thread. */
+guint vadm_daemon_get_spare_fds(const VadmDaemon *daemon);
 gint64 vadm_daemon_get_start_time(VadmDaemon *daemon);  /* us since the epoch */
 VadmEvents *vadm_daemon_get_events(VadmDaemon *daemon); /* to subscribe to, and to tell */
 /** vadm_daemon_begin_event: @event is now of @kind and this moment, with the daemon's row (name,

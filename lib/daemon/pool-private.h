@@ -28,7 +28,7 @@ typedef struct {
     VadmPoolChange *change; /* that started it and is not settled yet */
     gboolean counted;       /* in pool->current; a worker that is not is parked or leaves */
     gboolean starting;      /* in pool->starting: counted, and has not looked for work yet */
-    gboolean waiting;       /* in pool->free */
+    gboolean waiting;       /* in pool->idle */
     gboolean leave;         /* its change was aborted */
 } VadmWorker;
 
@@ -51,7 +51,8 @@ struct _VadmPool {
     VadmPoolLimits limits;
     VadmPoolChange *change; /* committed, not finished: until then nobody retires */
     guint32 current[VADM_WORKER_LAST];
-    guint32 free[VADM_WORKER_LAST];
+    guint32 idle[VADM_WORKER_LAST]; /* threads without a job */
+    guint32 lent[VADM_WORKER_LAST]; /* places of those, whichever, that are reserved */
     guint32 starting[VADM_WORKER_LAST];
     guint threads; /* all of them, counted or not */
     gboolean stopping;
@@ -73,6 +74,21 @@ static inline guint
 vadm_pool_queued(const VadmPool *pool)
 {
     return pool->jobs[VADM_WORKER_ORDINARY].length + pool->jobs[VADM_WORKER_PRIORITY].length;
+}
+
+/* Under the lock: how many workers of @kind are free. There may be more places lent than threads
+ * idle: a change that was undone has taken workers away, and places, as jobs, are not cut short. */
+static inline guint32
+vadm_pool_count_free(const VadmPool *pool, VadmWorkerKind kind)
+{
+    return pool->idle[kind] - MIN(pool->idle[kind], pool->lent[kind]);
+}
+
+/* Under the lock: there are more workers than there may be, and they are to go. */
+static inline gboolean
+vadm_pool_has_surplus(const VadmPool *pool, VadmWorkerKind kind)
+{
+    return !pool->change && pool->current[kind] > vadm_pool_limit(pool, kind);
 }
 
 VadmPool *vadm_pool_new_with(const char *name, const VadmPoolLimits *limits,

@@ -19,8 +19,8 @@
 void
 vadm_pool_check_starved(VadmPool *pool)
 {
-    if (pool->free[VADM_WORKER_ORDINARY] > 0 || pool->watched || vadm_pool_queued(pool) == 0 ||
-        !pool->starved)
+    if (vadm_pool_count_free(pool, VADM_WORKER_ORDINARY) > 0 || pool->watched ||
+        vadm_pool_queued(pool) == 0 || !pool->starved)
         return;
     pool->watched = TRUE;
     pool->starved(pool->starved_user);
@@ -53,9 +53,9 @@ vadm_worker_set_idle(VadmWorker *worker, gboolean waiting)
         pool->starting[worker->kind]--;
     worker->starting = FALSE;
     if (waiting && !worker->waiting)
-        pool->free[worker->kind]++;
+        pool->idle[worker->kind]++;
     if (!waiting && worker->waiting)
-        pool->free[worker->kind]--;
+        pool->idle[worker->kind]--;
     worker->waiting = waiting;
 }
 
@@ -112,18 +112,32 @@ vadm_worker_run(VadmWorker *worker, VadmJob *job)
     pool->run_time += (guint64)(end - begin);
 }
 
-/* Waits while the change that the worker was started for is not in force. Returns: FALSE: the
- * worker is to end. */
+/* Waits while the change that the worker was started for is not in force. Returns: FALSE: it never
+ * will be, and the worker is to end. */
 static gboolean
-vadm_worker_may_stay(VadmWorker *worker)
+vadm_worker_park(VadmWorker *worker)
 {
     VadmPool *pool = worker->pool;
 
     while (!worker->counted && !worker->leave && !pool->stopping)
         vadm_cond_wait(&pool->parked, &pool->lock);
-    if (worker->leave || pool->stopping)
+    return worker->counted;
+}
+
+/* What an idle worker may do: all of them but as many as there are places lent. Returns: FALSE: it
+ * is to end; @job: (out): NULL: nothing */
+static gboolean
+vadm_worker_look(VadmWorker *worker, VadmJob **job)
+{
+    VadmPool *pool = worker->pool;
+
+    *job = NULL;
+    if (vadm_pool_count_free(pool, worker->kind) == 0)
+        return TRUE;
+    if (pool->stopping || vadm_pool_has_surplus(pool, worker->kind))
         return FALSE;
-    return pool->change || pool->current[worker->kind] <= vadm_pool_limit(pool, worker->kind);
+    *job = vadm_worker_take(worker);
+    return TRUE;
 }
 
 /* Under the lock: a worker takes a job, or ends. The job may be one that a priority worker was
@@ -146,18 +160,19 @@ vadm_worker_main(gpointer data)
     VadmPool *pool = worker->pool;
 
     vadm_mutex_lock(&pool->lock);
-    while (vadm_worker_may_stay(worker)) {
-        VadmJob *job = vadm_worker_take(worker);
+    while (vadm_worker_park(worker)) {
+        VadmJob *job;
 
+        vadm_worker_set_idle(worker, TRUE);
+        if (!vadm_worker_look(worker, &job))
+            break;
         if (job) {
             vadm_worker_set_idle(worker, FALSE);
             vadm_pool_pass_on(pool);
             vadm_worker_run(worker, job);
-            continue;
+        } else {
+            vadm_cond_wait(&pool->work[worker->kind], &pool->lock);
         }
-        vadm_worker_set_idle(worker, TRUE);
-        vadm_cond_wait(&pool->work[worker->kind], &pool->lock);
-        vadm_worker_set_idle(worker, FALSE);
     }
     vadm_worker_uncount(worker);
     if (worker->change)
@@ -245,14 +260,16 @@ gboolean
 vadm_pool_wants_worker(const VadmPool *pool)
 {
     guint priority = pool->jobs[VADM_WORKER_PRIORITY].length;
-    guint helpers = pool->free[VADM_WORKER_PRIORITY] + pool->starting[VADM_WORKER_PRIORITY];
+    guint helpers =
+        vadm_pool_count_free(pool, VADM_WORKER_PRIORITY) + pool->starting[VADM_WORKER_PRIORITY];
     guint queued = pool->jobs[VADM_WORKER_ORDINARY].length;
 
     if (pool->stopping || pool->current[VADM_WORKER_ORDINARY] >= pool->limits.max)
         return FALSE;
     if (priority > helpers)
         queued += priority - helpers;
-    return queued > pool->free[VADM_WORKER_ORDINARY] + pool->starting[VADM_WORKER_ORDINARY];
+    return queued >
+           vadm_pool_count_free(pool, VADM_WORKER_ORDINARY) + pool->starting[VADM_WORKER_ORDINARY];
 }
 
 /* Under the lock: one more ordinary worker if the jobs that wait want it. */
@@ -327,6 +344,13 @@ vadm_pool_new(const char *name, const VadmPoolLimits *limits, GError **error)
     return vadm_pool_new_with(name, limits, pthread_create, error);
 }
 
+static gboolean
+vadm_pool_is_used(const VadmPool *pool)
+{
+    return pool->threads > 0 || pool->lent[VADM_WORKER_ORDINARY] > 0 ||
+           pool->lent[VADM_WORKER_PRIORITY] > 0;
+}
+
 gboolean
 vadm_pool_stop(VadmPool *pool, gint64 timeout_us)
 {
@@ -351,9 +375,9 @@ vadm_pool_stop(VadmPool *pool, gint64 timeout_us)
         vadm_job_destroy(job);
 
     vadm_mutex_lock(&pool->lock);
-    while (pool->threads > 0 && in_time)
+    while (vadm_pool_is_used(pool) && in_time)
         in_time = vadm_cond_wait_until(&pool->ended, &pool->lock, deadline);
-    ended = pool->threads == 0;
+    ended = !vadm_pool_is_used(pool);
     vadm_mutex_unlock(&pool->lock);
     return ended;
 }
@@ -366,7 +390,7 @@ vadm_pool_free(VadmPool *pool)
     /* The last thread may still be inside its unlock; having the lock once says that it is
      * not. */
     vadm_mutex_lock(&pool->lock);
-    g_assert(pool->threads == 0);
+    g_assert(!vadm_pool_is_used(pool));
     vadm_mutex_unlock(&pool->lock);
     for (guint kind = 0; kind < VADM_WORKER_LAST; kind++)
         vadm_cond_clear(&pool->work[kind]);
@@ -383,7 +407,7 @@ vadm_pool_free(VadmPool *pool)
 static void
 vadm_pool_wake_one(VadmPool *pool, VadmWorkerKind kind)
 {
-    if (pool->jobs[kind].length > pool->free[kind])
+    if (pool->jobs[kind].length > vadm_pool_count_free(pool, kind))
         kind = VADM_WORKER_ORDINARY;
     vadm_cond_signal(&pool->work[kind]);
 }
@@ -413,6 +437,39 @@ vadm_pool_push(VadmPool *pool, gboolean priority, VadmJobFunc run, gpointer data
         vadm_job_destroy(job);
 }
 
+/* Under the lock. (nullable) */
+static VadmJob *
+vadm_pool_steal_job(VadmPool *pool, gconstpointer data)
+{
+    for (guint kind = 0; kind < VADM_WORKER_LAST; kind++) {
+        for (GList *link = pool->jobs[kind].head; link; link = link->next) {
+            VadmJob *job = link->data;
+
+            if (job->data != data)
+                continue;
+            g_queue_delete_link(&pool->jobs[kind], link);
+            return job;
+        }
+    }
+    return NULL;
+}
+
+gboolean
+vadm_pool_cancel(VadmPool *pool, gconstpointer data)
+{
+    VadmJob *job;
+
+    vadm_mutex_lock(&pool->lock);
+    job = vadm_pool_steal_job(pool, data);
+    if (job && vadm_pool_queued(pool) == 0)
+        pool->queue_since = g_get_monotonic_time();
+    vadm_mutex_unlock(&pool->lock);
+    if (!job)
+        return FALSE;
+    vadm_job_destroy(job);
+    return TRUE;
+}
+
 void
 vadm_pool_get_stats(VadmPool *pool, VadmPoolStats *stats)
 {
@@ -420,7 +477,7 @@ vadm_pool_get_stats(VadmPool *pool, VadmPoolStats *stats)
 
     *stats = (VadmPoolStats){
         .current = pool->current[VADM_WORKER_ORDINARY],
-        .free = pool->free[VADM_WORKER_ORDINARY],
+        .free = vadm_pool_count_free(pool, VADM_WORKER_ORDINARY),
         .priority = pool->current[VADM_WORKER_PRIORITY],
         .queue_depth = vadm_pool_queued(pool),
         .queue_since = pool->queue_since,

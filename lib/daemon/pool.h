@@ -58,6 +58,29 @@ void vadm_pool_free(VadmPool *pool);
  */
 void vadm_pool_push(VadmPool *pool, gboolean priority, VadmJobFunc run, gpointer data,
                     GDestroyNotify destroy);
+/** vadm_pool_cancel: destroys the job with this @data, unless a worker has taken it. It counts
+ * nowhere then. Any thread. Returns: FALSE: no such job waits */
+gboolean vadm_pool_cancel(VadmPool *pool, gconstpointer data);
+
+/* A worker's place that somebody has without the worker. */
+typedef struct {
+    gboolean priority; /* the worker's kind */
+    gint64 since;
+} VadmPoolPlace;
+
+/**
+ * vadm_pool_reserve: for work that needs no thread, but is to count as a job and to be limited like
+ * one: from now on a worker that was free is busy.
+ * @priority: as for vadm_pool_push()
+ * @place: (out): what was got, for vadm_pool_release()
+ *
+ * Any thread; never blocks. Returns: FALSE: no worker is free that would take such a job at once,
+ * or others wait for one: push a job
+ */
+gboolean vadm_pool_reserve(VadmPool *pool, gboolean priority, VadmPoolPlace *place);
+/** vadm_pool_release: the work is done; @good: as VadmJobFunc returns. The worker takes what waits.
+ * vadm_pool_stop() waits for it. Any thread. */
+void vadm_pool_release(VadmPool *pool, const VadmPoolPlace *place, gboolean good);
 
 void vadm_pool_get_stats(VadmPool *pool, VadmPoolStats *stats);
 /** vadm_pool_get_max: how many ordinary workers there may be now. Any thread. */

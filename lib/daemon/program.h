@@ -13,6 +13,9 @@ typedef struct _VadmClient VadmClient;
 
 typedef struct {
     const char *name;
+    /* Does it take descriptors with the calls of clients that are authenticated? They come through
+     * unix sockets only. */
+    gboolean descriptors;
     /* Does a call with these numbers belong here? Else the client is told so (code 39). */
     gboolean (*handles)(VadmProgram *program, guint32 number, guint32 version);
     /* A CALL or CALL_WITH_FDS with status OK. @message: (transfer full). Must lead to exactly

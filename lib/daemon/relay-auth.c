@@ -12,7 +12,7 @@
 #include "daemon/relay-private.h"
 
 #include "common/log.h"
-#include "daemon/sasl.h"
+#include "daemon/sasl-layer.h"
 #include "daemon/server.h"
 #include "rpc/protocol.h"
 #include "rpc/remote.h"
@@ -40,11 +40,13 @@ struct _VadmRelayTurn {
     VadmClient *client; /* and with it the auth */
     VadmRelayAuth *auth;
     VadmMessage *call;
+    VadmSaslPeer peer; /* INIT */
 
     /* of the worker */
     VadmRelayAuthOutcome outcome;
     VadmMessage *reply;
-    char *user; /* TURN_ADMITS */
+    char *user;      /* TURN_ADMITS */
+    VadmSasl *layer; /* (nullable): TURN_ADMITS: with a security layer from here on */
 };
 
 VadmRelayAuth *
@@ -77,6 +79,9 @@ turn_unref(gpointer data)
     vadm_message_free(turn->call);
     g_clear_pointer(&turn->reply, vadm_message_free);
     g_free(turn->user);
+    g_free(turn->peer.local);
+    g_free(turn->peer.remote);
+    vadm_sasl_free(turn->layer);
     vadm_client_unref(turn->client);
     g_free(turn);
 }
@@ -87,8 +92,9 @@ turn_unref(gpointer data)
 static void
 turn_fail(VadmRelayTurn *turn, const char *reason)
 {
-    VADM_WARN("SASL authentication of client %" G_GUINT64_FORMAT " failed: %s",
-              vadm_client_get_id(turn->client), reason);
+    if (vadm_server_may_complain(turn->relay->server))
+        VADM_WARN("SASL authentication of client %" G_GUINT64_FORMAT " failed: %s",
+                  vadm_client_get_id(turn->client), reason);
     turn->outcome = TURN_REFUSES;
     turn->reply = vadm_message_new_error(&turn->call->header, VADM_VIR_ERR_AUTH_FAILED,
                                          VADM_VIR_FROM_RPC, "authentication failed", -1);
@@ -139,7 +145,7 @@ turn_init(VadmRelayTurn *turn)
 
     if (!turn_expect(turn, AUTH_NEW))
         return;
-    auth->sasl = vadm_sasl_new(&error);
+    auth->sasl = vadm_sasl_new(&turn->peer, &error);
     if (auth->sasl)
         ret.mechanisms = (char *)vadm_sasl_get_mechanisms(auth->sasl, &error);
     if (!ret.mechanisms) {
@@ -259,6 +265,8 @@ turn_do(VadmRelayTurn *turn)
         turn_start(turn);
     else
         turn_step(turn);
+    if (turn->outcome == TURN_ADMITS && vadm_sasl_has_layer(turn->auth->sasl))
+        turn->layer = g_steal_pointer(&turn->auth->sasl);
     if (turn->outcome != TURN_GOES_ON)
         g_clear_pointer(&turn->auth->sasl, vadm_sasl_free);
 }
@@ -298,6 +306,19 @@ relay_run_turns(VadmRelay *relay)
     }
 }
 
+/* Behind the reply, which is the last message in clear. */
+static void
+turn_put_layer(VadmRelayTurn *turn)
+{
+    GIOStream *base = vadm_client_get_stream(turn->client);
+    g_autoptr(GIOStream) layer = NULL;
+
+    if (!base)
+        return;
+    layer = vadm_sasl_layer_new(base, g_steal_pointer(&turn->layer));
+    vadm_client_set_stream(turn->client, layer);
+}
+
 static void
 turn_settle(VadmRelayTurn *turn)
 {
@@ -313,6 +334,8 @@ turn_settle(VadmRelayTurn *turn)
         vadm_server_set_sasl_user(server, client, turn->user);
     }
     vadm_client_reply(client, g_steal_pointer(&turn->reply));
+    if (turn->layer)
+        turn_put_layer(turn);
     if (turn->outcome == TURN_REFUSES)
         vadm_client_close_flushed(client, VADM_DISCONNECT_AUTH_FAILURE);
     else
@@ -377,6 +400,33 @@ auth_refuse_polkit(VadmClient *client, const VadmMessage *call)
         vadm_client_reply(client, reply);
 }
 
+/* Returns: (transfer full) (nullable). @address: (transfer full) (nullable) */
+static char *
+auth_address(GSocketAddress *address)
+{
+    g_autoptr(GSocketAddress) owned G_GNUC_UNUSED = address;
+    g_autofree char *host = NULL;
+    GInetSocketAddress *inet;
+
+    if (!owned || !G_IS_INET_SOCKET_ADDRESS(owned))
+        return NULL;
+    inet = G_INET_SOCKET_ADDRESS(owned);
+    host = g_inet_address_to_string(g_inet_socket_address_get_address(inet));
+    return g_strdup_printf("%s;%u", host, g_inet_socket_address_get_port(inet));
+}
+
+static void
+auth_describe_peer(VadmClient *client, VadmSaslPeer *peer)
+{
+    GSocket *socket = vadm_client_get_socket(client);
+
+    peer->transport = vadm_client_get_transport(client);
+    if (peer->transport == VADM_TRANSPORT_UNIX || !socket)
+        return;
+    peer->local = auth_address(g_socket_get_local_address(socket, NULL));
+    peer->remote = auth_address(g_socket_get_remote_address(socket, NULL));
+}
+
 /* @call: (transfer full) */
 static void
 auth_take_turn(VadmRelay *relay, VadmClient *client, VadmMessage *call)
@@ -389,6 +439,8 @@ auth_take_turn(VadmRelay *relay, VadmClient *client, VadmMessage *call)
     turn->client = vadm_client_ref(client);
     turn->auth = auth;
     turn->call = call;
+    if (auth->stage == AUTH_NEW)
+        auth_describe_peer(client, &turn->peer);
     vadm_client_set_hold(client, TRUE);
     auth->waiting = turn;
     g_queue_push_tail(&relay->turns, turn);

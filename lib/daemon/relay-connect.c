@@ -6,9 +6,9 @@
 #define VADM_LOG_CATEGORY "daemon.relay"
 #include "daemon/relay-link.h"
 
-#include <unistd.h>
-
 #include "common/log.h"
+#include "daemon/daemon.h"
+#include "common/spare-fds.h"
 #include "rpc/remote.h"
 #include "rpc/rpc-error.h"
 #include "rpc/unix-socket.h"
@@ -38,11 +38,18 @@ link_call_own(VadmRelayLink *link, gint32 procedure)
     vadm_relay_link_send_own(link, vadm_message_new(&header, NULL, NULL, NULL));
 }
 
+static guint
+link_spare_fds(const VadmRelayLink *link)
+{
+    return vadm_daemon_get_spare_fds(vadm_server_get_daemon(link->relay->server));
+}
+
 static void
 link_ready(VadmRelayLink *link)
 {
     vadm_relay_link_clear_source(&link->deadline);
     link->state = LINK_READY;
+    vadm_conn_accept_descriptors(link->conn, link_spare_fds(link));
     vadm_relay_note_success(link->upstream);
     /* It only looked, and is closed. */
     if (!link->client)
@@ -183,19 +190,7 @@ link_keepalive_dead(gpointer user)
 static void
 link_connected(VadmRelayLink *link, int fd)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GSocket) socket = g_socket_new_from_fd(fd, &error);
-    g_autoptr(GSocketConnection) stream = NULL;
-
-    if (!socket) {
-        close(fd);
-        vadm_relay_link_fail_new(link, VADM_ERROR_NO_CONNECT, "cannot be talked to: %s",
-                                 error->message);
-        return;
-    }
-    stream = g_socket_connection_factory_create_connection(socket);
-    link->conn =
-        vadm_conn_new(G_IO_STREAM(stream), link->relay->context, &vadm_relay_link_handlers, link);
+    link->conn = vadm_conn_new_socket(fd, link->relay->context, &vadm_relay_link_handlers, link);
     link->keepalive =
         vadm_keepalive_new(link->conn, link->relay->context, link_keepalive_dead, link);
     link->state = LINK_AUTH;
@@ -203,12 +198,22 @@ link_connected(VadmRelayLink *link, int fd)
     vadm_conn_set_reading(link->conn, TRUE);
 }
 
+/* Returns: -1: @error */
+static int
+link_open(const VadmRelayLink *link, GError **error)
+{
+    if (vadm_spare_fds_allow(link_spare_fds(link)))
+        return vadm_unix_connect(link->path, error);
+    vadm_error_set_errno(error, EMFILE, "Failed to connect socket to '%s'", link->path);
+    return -1;
+}
+
 static gboolean
 link_try(gpointer user)
 {
     g_autoptr(VadmRelayLink) link = vadm_relay_link_ref(user);
     g_autoptr(GError) error = NULL;
-    int fd = vadm_unix_connect(link->path, &error);
+    int fd = link_open(link, &error);
 
     /* A link that only looks is tried again soon enough. */
     if (fd < 0 && vadm_error_get_errno(error) == EAGAIN && link->client)

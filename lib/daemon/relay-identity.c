@@ -123,7 +123,8 @@ vadm_relay_identity_message(VadmClient *client, GError **error)
     };
 
     vadm_relay_params_fill(&set, identity, vadm_client_get_connected_since(client));
-    if (set.n_params == 0)
+    /* Of a client over plain TCP there is nothing to know. */
+    if (set.n_params == 0 && !*identity->sock_addr)
         VADM_WARN("nothing is known of client %" G_GUINT64_FORMAT
                   ": the upstream gets an empty identity",
                   vadm_client_get_id(client));

@@ -45,7 +45,7 @@ struct _VadmRelayLink {
 
     GError *failure;   /* why the link is dead */
     GQueue held;       /* of VadmRelayCall */
-    GHashTable *calls; /* upstream serial -> VadmRelayCall */
+    GHashTable *calls; /* (nullable): upstream serial -> VadmRelayCall */
     VadmRelayStreams *streams;
 };
 

@@ -21,8 +21,9 @@
 /* How long an OPEN waits for the names of the client's user and group. */
 #define VADM_RELAY_NAMES_US (2 * G_USEC_PER_SEC)
 
-/* How often it is looked whether an upstream that was unreachable is back. */
-#define VADM_RELAY_LOOK_MS 2000u
+/* How often it is looked whether an upstream that was unreachable is back: often enough for its
+ * state to follow within a second. */
+#define VADM_RELAY_LOOK_MS 500u
 
 typedef struct _VadmRelayLink VadmRelayLink;
 
@@ -50,7 +51,8 @@ struct _VadmRelay {
     guint turns_run;                /* that have one */
 };
 
-/* A call of a client. The worker that carries it waits until it is done. */
+/* A call of a client. It has a place in the pool until it is done: that of a worker that waits for
+ * it, or one without. */
 typedef struct {
     gint refs;
     VadmRelay *relay;
@@ -60,6 +62,10 @@ typedef struct {
     VadmMessage *message;   /* NULL once it is sent */
     VadmMessage *injection; /* OPEN: the CONNECT_SET_IDENTITY that follows it */
     guint32 upstream_serial;
+    gboolean placed;     /* without a worker */
+    gboolean released;   /* that place has been given back; main thread */
+    VadmPoolPlace place; /* if it is */
+    GList *job;          /* in the guest's jobs, while no worker has handed it over */
 
     VadmMutex lock;
     VadmCond cond;
@@ -72,6 +78,7 @@ typedef struct _VadmRelayAuth VadmRelayAuth;
 typedef struct {
     VadmRelayLink *link; /* (nullable) */
     VadmRelayAuth *auth; /* (nullable) */
+    GList *jobs;         /* of VadmRelayCall, references: those that wait for a worker */
 } VadmRelayGuest;
 
 /* relay.c */
@@ -87,17 +94,11 @@ VadmRelayAuth *vadm_relay_get_auth(VadmClient *client);
 
 VadmRelayCall *vadm_relay_call_ref(VadmRelayCall *call);
 void vadm_relay_call_unref(VadmRelayCall *call);
-/** vadm_relay_call_finish: lets the worker go. Any thread. */
+/** vadm_relay_call_finish: lets the worker, or its place, go; idempotent. Any thread where a worker
+ * has the call, else the main thread. */
 void vadm_relay_call_finish(VadmRelayCall *call, gboolean ok);
 /** vadm_relay_handles: is this one of the programs that are relayed? */
 gboolean vadm_relay_handles(guint32 program, guint32 version);
-/** vadm_relay_without_descriptors:
- * @message: (transfer full): CALL_WITH_FDS or REPLY_WITH_FDS
- * @descriptors: (out): how many the message says it has
- *
- * Returns: (transfer full) (nullable): the same as an ordinary CALL or REPLY; NULL when it has
- * descriptors, or is too short to say */
-VadmMessage *vadm_relay_without_descriptors(VadmMessage *message, guint32 *descriptors);
 /** vadm_relay_set_deadline: for tests: milliseconds instead of VADM_RELAY_DEADLINE_MS. */
 void vadm_relay_set_deadline(VadmProgram *program, guint deadline_ms);
 
@@ -132,6 +133,23 @@ gboolean vadm_relay_auth_call(VadmRelay *relay, VadmClient *client, VadmMessage 
 /** vadm_relay_auth_leave: the client is gone: it waits for nothing any more. */
 void vadm_relay_auth_leave(VadmRelayAuth *auth, VadmRelay *relay);
 
+/* relay-fds.c: main thread */
+
+/** vadm_relay_takes_descriptors: can descriptors be passed to and from this client? */
+gboolean vadm_relay_takes_descriptors(const VadmClient *client);
+/** vadm_relay_fds_call:
+ * @message: (transfer full): a call
+ *
+ * Returns: (transfer full) (nullable): the same, to be passed on. NULL: it has been refused, and
+ * the client is closed where what follows could not be understood */
+VadmMessage *vadm_relay_fds_call(VadmClient *client, VadmMessage *message);
+/** vadm_relay_fds_reply:
+ * @message: (transfer full): of the upstream, to a call of @client
+ *
+ * Returns: (transfer full) (nullable): the same, or an error where its descriptors cannot reach the
+ * client. NULL: it is cut short */
+VadmMessage *vadm_relay_fds_reply(const VadmClient *client, VadmMessage *message);
+
 /* relay-priority.c */
 
 /** vadm_relay_opens_stream: does a successful call of @procedure leave a stream behind? */
@@ -161,6 +179,10 @@ const VadmRelayStream *vadm_relay_streams_find_client(const VadmRelayStreams *st
                                                       const VadmRpcHeader *header);
 /** vadm_relay_streams_remove: by its upstream serial; nothing happens when there is none. */
 void vadm_relay_streams_remove(VadmRelayStreams *streams, guint32 serial);
+typedef void (*VadmRelayStreamFn)(const VadmRelayStream *stream, gpointer user);
+/** vadm_relay_streams_foreach: @function: must not change @streams */
+void vadm_relay_streams_foreach(const VadmRelayStreams *streams, VadmRelayStreamFn function,
+                                gpointer user);
 void vadm_relay_streams_clear(VadmRelayStreams *streams);
 
 /* relay-identity.c */

@@ -7,6 +7,7 @@
  */
 #include "daemon/relay-private.h"
 
+/* Both NULL while there is no stream, as most clients never have one. */
 struct _VadmRelayStreams {
     GHashTable *by_upstream; /* serial -> VadmRelayStream, owned */
     GHashTable *by_client;   /* serial -> VadmRelayStream, the latest with that serial */
@@ -15,19 +16,23 @@ struct _VadmRelayStreams {
 VadmRelayStreams *
 vadm_relay_streams_new(void)
 {
-    VadmRelayStreams *streams = g_new(VadmRelayStreams, 1);
-
-    streams->by_upstream = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    streams->by_client = g_hash_table_new(NULL, NULL);
-    return streams;
+    return g_new0(VadmRelayStreams, 1);
 }
 
 void
 vadm_relay_streams_free(VadmRelayStreams *streams)
 {
-    g_hash_table_unref(streams->by_client);
-    g_hash_table_unref(streams->by_upstream);
+    vadm_relay_streams_clear(streams);
     g_free(streams);
+}
+
+static void
+streams_make_tables(VadmRelayStreams *streams)
+{
+    if (streams->by_upstream)
+        return;
+    streams->by_upstream = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    streams->by_client = g_hash_table_new(NULL, NULL);
 }
 
 void
@@ -35,6 +40,7 @@ vadm_relay_streams_add(VadmRelayStreams *streams, const VadmRpcHeader *call, gui
 {
     VadmRelayStream *stream = g_new(VadmRelayStream, 1);
 
+    streams_make_tables(streams);
     stream->call = *call;
     stream->serial = serial;
     g_hash_table_insert(streams->by_upstream, GUINT_TO_POINTER(serial), stream);
@@ -44,14 +50,19 @@ vadm_relay_streams_add(VadmRelayStreams *streams, const VadmRpcHeader *call, gui
 gboolean
 vadm_relay_streams_has(const VadmRelayStreams *streams, guint32 serial)
 {
-    return g_hash_table_contains(streams->by_upstream, GUINT_TO_POINTER(serial));
+    return streams->by_upstream &&
+           g_hash_table_contains(streams->by_upstream, GUINT_TO_POINTER(serial));
 }
 
+/* @table: (nullable) */
 static const VadmRelayStream *
 streams_find(GHashTable *table, const VadmRpcHeader *header)
 {
-    const VadmRelayStream *stream = g_hash_table_lookup(table, GUINT_TO_POINTER(header->serial));
+    const VadmRelayStream *stream;
 
+    if (!table)
+        return NULL;
+    stream = g_hash_table_lookup(table, GUINT_TO_POINTER(header->serial));
     if (!stream || stream->call.program != header->program ||
         stream->call.procedure != header->procedure)
         return NULL;
@@ -73,20 +84,37 @@ vadm_relay_streams_find_client(const VadmRelayStreams *streams, const VadmRpcHea
 void
 vadm_relay_streams_remove(VadmRelayStreams *streams, guint32 serial)
 {
-    VadmRelayStream *stream = g_hash_table_lookup(streams->by_upstream, GUINT_TO_POINTER(serial));
+    VadmRelayStream *stream;
     gpointer key;
 
-    if (!stream)
+    if (!vadm_relay_streams_has(streams, serial))
         return;
+    stream = g_hash_table_lookup(streams->by_upstream, GUINT_TO_POINTER(serial));
     key = GUINT_TO_POINTER(stream->call.serial);
     if (g_hash_table_lookup(streams->by_client, key) == stream)
         g_hash_table_remove(streams->by_client, key);
     g_hash_table_remove(streams->by_upstream, GUINT_TO_POINTER(serial));
+    if (g_hash_table_size(streams->by_upstream) == 0)
+        vadm_relay_streams_clear(streams);
+}
+
+void
+vadm_relay_streams_foreach(const VadmRelayStreams *streams, VadmRelayStreamFn function,
+                           gpointer user)
+{
+    GHashTableIter iter;
+    gpointer stream;
+
+    if (!streams->by_upstream)
+        return;
+    g_hash_table_iter_init(&iter, streams->by_upstream);
+    while (g_hash_table_iter_next(&iter, NULL, &stream))
+        function(stream, user);
 }
 
 void
 vadm_relay_streams_clear(VadmRelayStreams *streams)
 {
-    g_hash_table_remove_all(streams->by_client);
-    g_hash_table_remove_all(streams->by_upstream);
+    g_clear_pointer(&streams->by_client, g_hash_table_unref);
+    g_clear_pointer(&streams->by_upstream, g_hash_table_unref);
 }

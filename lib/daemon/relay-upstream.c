@@ -19,6 +19,29 @@ vadm_relay_link_clear_source(GSource **source)
 
 /* Calls */
 
+/* (nullable) */
+static VadmRelayCall *
+link_find_call(const VadmRelayLink *link, guint32 serial)
+{
+    return link->calls ? g_hash_table_lookup(link->calls, GUINT_TO_POINTER(serial)) : NULL;
+}
+
+static void
+link_add_call(VadmRelayLink *link, VadmRelayCall *call)
+{
+    if (!link->calls)
+        link->calls = g_hash_table_new(NULL, NULL);
+    g_hash_table_insert(link->calls, GUINT_TO_POINTER(call->upstream_serial), call);
+}
+
+/* A client that has nothing under way keeps no table. */
+static void
+link_drop_calls(VadmRelayLink *link)
+{
+    if (link->calls && g_hash_table_size(link->calls) == 0)
+        g_clear_pointer(&link->calls, g_hash_table_unref);
+}
+
 static void
 link_fail_call(VadmRelayLink *link, VadmRelayCall *call, const GError *error)
 {
@@ -38,15 +61,44 @@ link_fail_calls(VadmRelayLink *link, const GError *error)
     GHashTableIter iter;
     gpointer call;
 
-    g_hash_table_iter_init(&iter, link->calls);
-    while (g_hash_table_iter_next(&iter, NULL, &call)) {
+    if (link->calls)
+        g_hash_table_iter_init(&iter, link->calls);
+    while (link->calls && g_hash_table_iter_next(&iter, NULL, &call))
         g_ptr_array_add(failed, call);
-        g_hash_table_iter_steal(&iter);
-    }
+    g_clear_pointer(&link->calls, g_hash_table_unref);
     while ((call = g_queue_pop_head(&link->held)))
         g_ptr_array_add(failed, call);
     for (guint i = 0; i < failed->len; i++)
         link_fail_call(link, failed->pdata[i], error);
+}
+
+typedef struct {
+    VadmRelayLink *link;
+    const GError *error;
+} StreamFailure;
+
+/* Where the call that opened it was not answered, it is the call that fails. */
+static void
+link_fail_stream(const VadmRelayStream *stream, gpointer user)
+{
+    const StreamFailure *failure = user;
+    VadmRelayLink *link = failure->link;
+    VadmRpcHeader header = stream->call;
+
+    if (link_find_call(link, stream->serial))
+        return;
+    header.type = VADM_RPC_STREAM;
+    vadm_client_send(link->client,
+                     vadm_message_new_gerror(&header, VADM_VIR_FROM_RPC, failure->error));
+}
+
+static void
+link_fail_streams(VadmRelayLink *link, const GError *error)
+{
+    StreamFailure failure = {link, error};
+
+    if (link->client)
+        vadm_relay_streams_foreach(link->streams, link_fail_stream, &failure);
 }
 
 /* The connection */
@@ -68,23 +120,30 @@ link_disconnect(VadmRelayLink *link)
     link->paused = FALSE;
 }
 
+/* While the upstream is away each call of each client fails, as fast as they come. */
+static void
+link_log_failure(const VadmRelayLink *link, const GError *error)
+{
+    if (!link->client)
+        VADM_DEBUG("still unreachable: %s", error->message);
+    else if (vadm_server_may_complain(link->relay->server))
+        VADM_WARN("upstream of client %" G_GUINT64_FORMAT ": %s", vadm_client_get_id(link->client),
+                  error->message);
+}
+
 /* Before the link was ready nothing is lost: the calls that wait fail, and the client's next one
  * tries again. Later the client has state upstream that is gone, so it goes, too. */
 void
 vadm_relay_link_fail(VadmRelayLink *link, const GError *error)
 {
-    VadmClient *client = link->client;
     gboolean was_ready = link->state == LINK_READY;
 
+    link_fail_streams(link, error);
     link_disconnect(link);
     link->state = was_ready ? LINK_DEAD : LINK_IDLE;
     if (was_ready)
         link->failure = g_error_copy(error);
-    if (client)
-        VADM_WARN("upstream of client %" G_GUINT64_FORMAT ": %s", vadm_client_get_id(client),
-                  error->message);
-    else
-        VADM_DEBUG("still unreachable: %s", error->message);
+    link_log_failure(link, error);
     if (was_ready)
         vadm_relay_probe_soon(link->upstream);
     else
@@ -113,7 +172,7 @@ vadm_relay_link_fail_new(VadmRelayLink *link, VadmErrorCode code, const char *fo
 guint32
 vadm_relay_link_next_serial(VadmRelayLink *link)
 {
-    while (g_hash_table_contains(link->calls, GUINT_TO_POINTER(link->next_serial)) ||
+    while (link_find_call(link, link->next_serial) ||
            vadm_relay_streams_has(link->streams, link->next_serial))
         link->next_serial++;
     return link->next_serial++;
@@ -128,6 +187,22 @@ vadm_relay_link_start_keepalive(VadmRelayLink *link)
     vadm_keepalive_start(link->keepalive, config->keepalive_interval, config->keepalive_count);
 }
 
+/* The replies to what is under way are not read, for as long as the client likes. It may keep its
+ * own calls waiting, but not the workers of others. */
+static void
+link_release_workers(VadmRelayLink *link)
+{
+    GHashTableIter iter;
+    gpointer call;
+
+    if (link->calls)
+        g_hash_table_iter_init(&iter, link->calls);
+    while (link->calls && g_hash_table_iter_next(&iter, NULL, &call))
+        vadm_relay_call_finish(call, TRUE);
+    for (GList *held = link->held.head; held; held = held->next)
+        vadm_relay_call_finish(held->data, TRUE);
+}
+
 static void
 link_pause(VadmRelayLink *link)
 {
@@ -135,6 +210,7 @@ link_pause(VadmRelayLink *link)
         return;
     link->paused = TRUE;
     vadm_conn_set_reading(link->conn, FALSE);
+    link_release_workers(link);
     vadm_keepalive_start(link->keepalive, -1, 0);
 }
 
@@ -224,36 +300,26 @@ link_call_done(VadmRelayLink *link, VadmRelayCall *call, gboolean ok)
     vadm_relay_call_unref(call);
 }
 
-/* libvirt sends an octet along with each descriptor, behind the message, so what follows cannot
- * be understood any more. A client that believes our answer to feature 8 never asks for this. */
+/* Nothing more can be made of the connection. */
 static void
-link_reply_with_descriptors(VadmRelayLink *link, VadmRelayCall *call, guint32 descriptors)
+link_reply_cut_short(VadmRelayLink *link, VadmRelayCall *call)
 {
-    g_hash_table_insert(link->calls, GUINT_TO_POINTER(call->upstream_serial), call);
-    if (descriptors > 0)
-        vadm_relay_link_fail_new(
-            link, VADM_ERROR_NO_SUPPORT,
-            "sent %u file descriptors in reply to procedure %d: they cannot be passed on",
-            descriptors, call->header.procedure);
-    else
-        vadm_relay_link_fail_new(link, VADM_ERROR_RPC,
-                                 "sent a reply to procedure %d that is cut short",
-                                 call->header.procedure);
+    link_add_call(link, call);
+    vadm_relay_link_fail_new(link, VADM_ERROR_RPC, "sent a reply to procedure %d that is cut short",
+                             call->header.procedure);
 }
 
 static void
 link_call_reply(VadmRelayLink *link, VadmRelayCall *call, VadmMessage *message)
 {
-    gboolean ok = message->header.status == VADM_RPC_OK;
-    guint32 descriptors;
+    gboolean ok;
 
-    if (message->header.type == VADM_RPC_REPLY_WITH_FDS) {
-        message = vadm_relay_without_descriptors(message, &descriptors);
-        if (!message) {
-            link_reply_with_descriptors(link, call, descriptors);
-            return;
-        }
+    message = vadm_relay_fds_reply(link->client, message);
+    if (!message) {
+        link_reply_cut_short(link, call);
+        return;
     }
+    ok = message->header.status == VADM_RPC_OK;
     vadm_message_set_serial(message, call->header.serial);
     vadm_client_reply(link->client, message);
     link_call_done(link, call, ok);
@@ -263,8 +329,7 @@ link_call_reply(VadmRelayLink *link, VadmRelayCall *call, VadmMessage *message)
 static void
 link_reply(VadmRelayLink *link, VadmMessage *message)
 {
-    gpointer key = GUINT_TO_POINTER(message->header.serial);
-    VadmRelayCall *call = g_hash_table_lookup(link->calls, key);
+    VadmRelayCall *call = link_find_call(link, message->header.serial);
     const VadmRelayStream *stream =
         vadm_relay_streams_find_upstream(link->streams, &message->header);
 
@@ -274,9 +339,10 @@ link_reply(VadmRelayLink *link, VadmMessage *message)
         vadm_message_free(message);
     } else if (call && call->header.program == message->header.program &&
                call->header.procedure == message->header.procedure) {
-        g_hash_table_steal(link->calls, key);
+        g_hash_table_remove(link->calls, GUINT_TO_POINTER(call->upstream_serial));
         link_call_reply(link, call, message);
-    } else if (!call && stream) {
+        link_drop_calls(link);
+    } else if (!call && stream && message->header.type == VADM_RPC_REPLY) {
         link_upstream_stream(link, stream, message);
     } else {
         vadm_relay_link_fail_new(link, VADM_ERROR_RPC,
@@ -385,7 +451,7 @@ link_forward(VadmRelayLink *link, VadmRelayCall *call)
 {
     call->upstream_serial = vadm_relay_link_next_serial(link);
     vadm_message_set_serial(call->message, call->upstream_serial);
-    g_hash_table_insert(link->calls, GUINT_TO_POINTER(call->upstream_serial), call);
+    link_add_call(link, call);
     if (vadm_relay_opens_stream(call->header.program, call->header.procedure))
         vadm_relay_streams_add(link->streams, &call->header, call->upstream_serial);
     if (vadm_relay_is_remote(&call->header, VADM_REMOTE_PROC_CONNECT_OPEN)) {
@@ -402,7 +468,7 @@ link_may_forward(const VadmRelayLink *link, const VadmRelayCall *call)
 {
     if (link->state != LINK_READY || link->gate != GATE_OPEN)
         return FALSE;
-    return !vadm_relay_is_remote(&call->header, VADM_REMOTE_PROC_CONNECT_OPEN) ||
+    return !vadm_relay_is_remote(&call->header, VADM_REMOTE_PROC_CONNECT_OPEN) || !link->calls ||
            g_hash_table_size(link->calls) == 0;
 }
 
@@ -469,6 +535,8 @@ vadm_relay_link_submit(VadmRelayLink *link, VadmRelayCall *call)
         link_close_idle(link, call);
         return;
     }
+    if (link->paused)
+        vadm_relay_call_finish(call, TRUE);
     g_queue_push_tail(&link->held, call);
     if (link->state == LINK_IDLE)
         vadm_relay_link_connect(link);
@@ -489,7 +557,6 @@ vadm_relay_link_new(VadmRelayUpstream *upstream, VadmClient *client)
     link->client = client;
     link->path = upstream->path;
     g_queue_init(&link->held);
-    link->calls = g_hash_table_new(NULL, NULL);
     link->streams = vadm_relay_streams_new();
     return link;
 }
@@ -509,7 +576,7 @@ vadm_relay_link_unref(VadmRelayLink *link)
     if (!g_atomic_int_dec_and_test(&link->refs))
         return;
     vadm_relay_streams_free(link->streams);
-    g_hash_table_unref(link->calls);
+    g_clear_pointer(&link->calls, g_hash_table_unref);
     g_clear_error(&link->failure);
     g_free(link);
 }

@@ -2,16 +2,11 @@
 #define VADM_LOG_CATEGORY "daemon.relay"
 #include "daemon/relay-private.h"
 
-#include <string.h>
-
 #include "common/log.h"
 #include "daemon/daemon.h"
 #include "rpc/protocol.h"
 #include "rpc/remote.h"
 #include "rpc/rpc-error.h"
-
-/* The length word, and the header's words that change when descriptors are taken out. */
-enum { WORD_LENGTH = 0, WORD_TYPE = 16, WORD_DESCRIPTORS = 28, WORD_SIZE = 4 };
 
 /* Calls */
 
@@ -55,6 +50,13 @@ vadm_relay_call_unref(VadmRelayCall *call)
 void
 vadm_relay_call_finish(VadmRelayCall *call, gboolean ok)
 {
+    if (call->placed && call->released)
+        return;
+    if (call->placed) {
+        call->released = TRUE;
+        vadm_pool_release(vadm_server_get_pool(call->relay->server), &call->place, ok);
+        return;
+    }
     VADM_LOCK_SCOPE(&call->lock);
     call->done = TRUE;
     call->ok = ok;
@@ -70,12 +72,43 @@ vadm_relay_call_wait(VadmRelayCall *call)
     return call->ok;
 }
 
+static void
+vadm_relay_job_add(VadmRelayGuest *guest, VadmRelayCall *call)
+{
+    guest->jobs = g_list_prepend(guest->jobs, vadm_relay_call_ref(call));
+    call->job = guest->jobs;
+}
+
+static void
+vadm_relay_job_remove(VadmRelayGuest *guest, VadmRelayCall *call)
+{
+    if (!call->job)
+        return;
+    guest->jobs = g_list_delete_link(guest->jobs, call->job);
+    call->job = NULL;
+    vadm_relay_call_unref(call);
+}
+
+/* Workers may be busy for as long as the upstream likes. What waits for them would stay here, with
+ * its memory and descriptors, and who comes, calls and goes could pile it up without end. */
+static void
+vadm_relay_cancel_jobs(VadmRelay *relay, VadmRelayGuest *guest)
+{
+    while (guest->jobs) {
+        VadmRelayCall *call = guest->jobs->data;
+
+        vadm_pool_cancel(vadm_server_get_pool(relay->server), call);
+        vadm_relay_job_remove(guest, call);
+    }
+}
+
 /* In the main thread: the worker has handed the call over. */
 static void
 vadm_relay_call_forward(gpointer data)
 {
     VadmRelayCall *call = data;
 
+    vadm_relay_job_remove(vadm_client_get_program_data(call->client), call);
     vadm_relay_link_submit(call->link, call);
 }
 
@@ -122,47 +155,6 @@ vadm_relay_call_destroy(gpointer data)
     vadm_relay_call_unref(data);
 }
 
-/* Messages */
-
-static guint32
-vadm_relay_get_word(const guint8 *data, gsize offset)
-{
-    guint32 word;
-
-    memcpy(&word, data + offset, WORD_SIZE);
-    return GUINT32_FROM_BE(word);
-}
-
-static void
-vadm_relay_put_word(guint8 *data, gsize offset, guint32 value)
-{
-    guint32 word = GUINT32_TO_BE(value);
-
-    memcpy(data + offset, &word, WORD_SIZE);
-}
-
-VadmMessage *
-vadm_relay_without_descriptors(VadmMessage *message, guint32 *descriptors)
-{
-    const gsize behind = WORD_DESCRIPTORS + WORD_SIZE;
-    g_autoptr(VadmMessage) old = message;
-    g_autofree guint8 *data = NULL;
-    guint32 type = old->header.type == VADM_RPC_CALL_WITH_FDS ? VADM_RPC_CALL : VADM_RPC_REPLY;
-
-    *descriptors = 0;
-    if (old->length < behind)
-        return NULL;
-    *descriptors = vadm_relay_get_word(old->data, WORD_DESCRIPTORS);
-    if (*descriptors > 0)
-        return NULL;
-    data = g_malloc(old->length - WORD_SIZE);
-    memcpy(data, old->data, WORD_DESCRIPTORS);
-    memcpy(data + WORD_DESCRIPTORS, old->data + behind, old->length - behind);
-    vadm_relay_put_word(data, WORD_LENGTH, (guint32)(old->length - WORD_SIZE));
-    vadm_relay_put_word(data, WORD_TYPE, type);
-    return vadm_message_new_take(g_steal_pointer(&data), old->length - WORD_SIZE);
-}
-
 /* Answers that are given here */
 
 void
@@ -187,15 +179,17 @@ vadm_relay_refuse(VadmClient *client, const VadmMessage *call, int number, const
 static void
 vadm_relay_refuse_identity(VadmClient *client, const VadmMessage *call)
 {
-    VADM_WARN("client %" G_GUINT64_FORMAT " tried to set an identity of its own",
-              vadm_client_get_id(client));
+    if (vadm_server_may_complain(vadm_client_get_server(client)))
+        VADM_WARN("client %" G_GUINT64_FORMAT " tried to set an identity of its own",
+                  vadm_client_get_id(client));
     vadm_relay_refuse(client, call, VADM_VIR_ERR_ACCESS_DENIED,
                       "a client may not set its identity: the server passes on the one that it "
                       "knows");
 }
 
-/* Keepalive is terminated on each side, and descriptors cannot be passed on: these two answers
- * are ours. Returns: FALSE: any other feature is for the upstream to say. */
+/* Keepalive is terminated on each side, so that answer is ours. Descriptors go through unix sockets
+ * only: elsewhere there is nothing to ask the upstream. Returns: FALSE: the feature is for the
+ * upstream to say. */
 static gboolean
 vadm_relay_answer_feature(VadmClient *client, const VadmMessage *call)
 {
@@ -211,7 +205,8 @@ vadm_relay_answer_feature(VadmClient *client, const VadmMessage *call)
     if (args.feature == VADM_REMOTE_FEATURE_KEEPALIVE) {
         vadm_client_start_keepalive(client);
         ret.supported = 1;
-    } else if (args.feature != VADM_REMOTE_FEATURE_FD_PASSING) {
+    } else if (args.feature != VADM_REMOTE_FEATURE_FD_PASSING ||
+               vadm_relay_takes_descriptors(client)) {
         return FALSE;
     }
     vadm_relay_answer(client, call, (xdrproc_t)xdr_vadm_remote_connect_supports_feature_ret, &ret);
@@ -233,43 +228,6 @@ vadm_relay_answer_locally(VadmClient *client, const VadmMessage *call)
     default:
         return FALSE;
     }
-}
-
-/* libvirt sends an octet along with each descriptor, behind the message. The octets are no
- * message, so the connection ends with the refusal. */
-static void
-vadm_relay_refuse_descriptors(VadmClient *client, const VadmRpcHeader *header, guint32 descriptors)
-{
-    g_autofree char *detail = g_strdup_printf(
-        "%u file descriptors came with procedure %d: they cannot be passed on to the upstream "
-        "daemon, as the answer to feature %d says",
-        descriptors, header->procedure, VADM_REMOTE_FEATURE_FD_PASSING);
-
-    vadm_client_reply(client, vadm_message_new_error(header, VADM_VIR_ERR_OPERATION_UNSUPPORTED,
-                                                     VADM_VIR_FROM_RPC, detail, -1));
-    vadm_client_close_flushed(client, VADM_DISCONNECT_PROTOCOL_ERROR);
-}
-
-/* Returns: (transfer full) (nullable): a plain CALL; NULL: it has been refused */
-static VadmMessage *
-vadm_relay_plain_call(VadmClient *client, VadmMessage *message)
-{
-    VadmRpcHeader header = message->header;
-    guint32 descriptors;
-    VadmMessage *plain;
-
-    if (header.type != VADM_RPC_CALL_WITH_FDS)
-        return message;
-    plain = vadm_relay_without_descriptors(message, &descriptors);
-    if (plain)
-        return plain;
-    if (descriptors > 0)
-        vadm_relay_refuse_descriptors(client, &header, descriptors);
-    else
-        vadm_client_reply(client,
-                          vadm_message_new_error(&header, VADM_VIR_ERR_RPC, VADM_VIR_FROM_RPC,
-                                                 "Unable to decode message payload", -1));
-    return NULL;
 }
 
 /* The program */
@@ -343,23 +301,38 @@ vadm_relay_get_link(VadmRelay *relay, VadmClient *client)
     return guest->link;
 }
 
+/* Where a worker is free the call goes at once, and has the place that it would have. Only OPEN
+ * needs the worker itself, to wait for names. @call: (transfer full) */
+static void
+vadm_relay_dispatch(VadmRelay *relay, VadmRelayCall *call)
+{
+    VadmPool *pool = vadm_server_get_pool(relay->server);
+    gboolean priority = vadm_relay_is_priority(call->header.program, call->header.procedure);
+
+    call->placed = !vadm_relay_call_is(call, VADM_REMOTE_PROC_CONNECT_OPEN) &&
+                   vadm_pool_reserve(pool, priority, &call->place);
+    if (call->placed) {
+        vadm_relay_link_submit(call->link, call);
+        return;
+    }
+    vadm_relay_job_add(vadm_relay_get_guest(call->client), call);
+    vadm_pool_push(pool, priority, vadm_relay_call_run, call, vadm_relay_call_destroy);
+}
+
 static void
 vadm_relay_program_call(VadmProgram *program, VadmClient *client, VadmMessage *message)
 {
     VadmRelay *relay = (VadmRelay *)program;
-    VadmRelayCall *call;
 
-    message = vadm_relay_plain_call(client, message);
+    message = vadm_relay_fds_call(client, message);
     if (!message || vadm_relay_auth_call(relay, client, message))
         return;
     if (vadm_relay_answer_locally(client, message)) {
         vadm_message_free(message);
         return;
     }
-    call = vadm_relay_call_new(relay, vadm_relay_get_link(relay, client), client, message);
-    vadm_pool_push(vadm_server_get_pool(relay->server),
-                   vadm_relay_is_priority(call->header.program, call->header.procedure),
-                   vadm_relay_call_run, call, vadm_relay_call_destroy);
+    vadm_relay_dispatch(
+        relay, vadm_relay_call_new(relay, vadm_relay_get_link(relay, client), client, message));
 }
 
 static void
@@ -377,12 +350,14 @@ vadm_relay_program_stream(VadmProgram *program, VadmClient *client, VadmMessage 
 static void
 vadm_relay_program_client_closed(VadmProgram *program, VadmClient *client)
 {
+    VadmRelay *relay = (VadmRelay *)program;
     VadmRelayGuest *guest = vadm_client_get_program_data(client);
 
     if (!guest)
         return;
+    vadm_relay_cancel_jobs(relay, guest);
     if (guest->auth)
-        vadm_relay_auth_leave(guest->auth, (VadmRelay *)program);
+        vadm_relay_auth_leave(guest->auth, relay);
     if (guest->link)
         vadm_relay_link_close(guest->link);
 }
@@ -410,6 +385,7 @@ vadm_relay_program_free(VadmProgram *program)
 
 static const VadmProgramClass vadm_relay_class = {
     .name = "relay",
+    .descriptors = TRUE,
     .handles = vadm_relay_program_handles,
     .call = vadm_relay_program_call,
     .stream = vadm_relay_program_stream,

@@ -15,9 +15,17 @@ vadm_sasl_init(GError **error)
     return vadm_sasl_refuse(error);
 }
 
-VadmSasl *
-vadm_sasl_new(GError **error)
+gboolean
+vadm_sasl_check(VadmTransport transport, GError **error)
 {
+    (void)transport;
+    return vadm_sasl_refuse(error);
+}
+
+VadmSasl *
+vadm_sasl_new(const VadmSaslPeer *peer, GError **error)
+{
+    (void)peer;
     vadm_sasl_refuse(error);
     return NULL;
 }
@@ -64,4 +72,42 @@ vadm_sasl_get_user(VadmSasl *sasl, GError **error)
     (void)sasl;
     vadm_sasl_refuse(error);
     return NULL;
+}
+
+gboolean
+vadm_sasl_has_layer(VadmSasl *sasl)
+{
+    (void)sasl;
+    return FALSE;
+}
+
+gsize
+vadm_sasl_get_piece(VadmSasl *sasl)
+{
+    (void)sasl;
+    return 0;
+}
+
+gboolean
+vadm_sasl_encode(VadmSasl *sasl, const guint8 *data, gsize length, const guint8 **out,
+                 gsize *out_length, GError **error)
+{
+    (void)sasl;
+    (void)data;
+    (void)length;
+    (void)out;
+    (void)out_length;
+    return vadm_sasl_refuse(error);
+}
+
+gboolean
+vadm_sasl_decode(VadmSasl *sasl, const guint8 *data, gsize length, const guint8 **out,
+                 gsize *out_length, GError **error)
+{
+    (void)sasl;
+    (void)data;
+    (void)length;
+    (void)out;
+    (void)out_length;
+    return vadm_sasl_refuse(error);
 }

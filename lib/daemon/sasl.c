@@ -8,12 +8,16 @@
 #include "common/lock.h"
 #include "common/log.h"
 
-/* Octets that a security layer would have at once; there is none, but some mechanisms reckon with
- * the number. */
-#define VADM_SASL_BUFFER 65536u
+/* More than any cipher has. */
+#define VADM_SASL_MAX_SSF 100000
+/* What TLS is worth, to Cyrus SASL: GIO tells no key's length, and negotiates none that is shorter.
+ */
+#define VADM_SASL_TLS_SSF 128
 
 struct _VadmSasl {
     sasl_conn_t *conn;
+    VadmTransport transport;
+    gsize piece; /* what the client takes at once, in clear octets; 0: there is no layer */
 };
 
 /* Without these Cyrus SASL has no locks at all around what its plugins share. */
@@ -99,32 +103,53 @@ vadm_sasl_fail(VadmSasl *sasl, int rc, GError **error)
 static gboolean
 vadm_sasl_set_policy(VadmSasl *sasl, GError **error)
 {
+    gboolean bare = sasl->transport == VADM_TRANSPORT_TCP;
+    sasl_ssf_t below = VADM_SASL_TLS_SSF;
     sasl_security_properties_t policy = {
-        .min_ssf = 0,
-        .max_ssf = 0,
-        .maxbufsize = VADM_SASL_BUFFER,
-        .security_flags = SASL_SEC_NOANONYMOUS,
+        .min_ssf = bare ? VADM_SASL_MIN_SSF : 0,
+        .max_ssf = bare ? VADM_SASL_MAX_SSF : 0,
+        .maxbufsize = VADM_SASL_PIECE_MAX,
+        .security_flags = SASL_SEC_NOANONYMOUS | (bare ? SASL_SEC_NOPLAINTEXT : 0u),
     };
     int rc = sasl_setprop(sasl->conn, SASL_SEC_PROPS, &policy);
 
+    if (rc == SASL_OK && sasl->transport == VADM_TRANSPORT_TLS)
+        rc = sasl_setprop(sasl->conn, SASL_SSF_EXTERNAL, &below);
     return rc == SASL_OK ? TRUE : vadm_sasl_fail(sasl, rc, error);
 }
 
-VadmSasl *
-vadm_sasl_new(GError **error)
+/* @host: (nullable): NULL: it is looked up, which may take its time */
+static VadmSasl *
+vadm_sasl_make(const VadmSaslPeer *peer, const char *host, GError **error)
 {
     g_autoptr(VadmSasl) sasl = g_new0(VadmSasl, 1);
-    /* The host's name is found out; users without a realm get it as theirs. */
-    int rc = sasl_server_new(VADM_SASL_SERVICE, NULL, NULL, NULL, NULL, NULL, SASL_SUCCESS_DATA,
-                             &sasl->conn);
+    int rc = sasl_server_new(VADM_SASL_SERVICE, host, NULL, peer->local, peer->remote, NULL,
+                             SASL_SUCCESS_DATA, &sasl->conn);
 
     if (rc != SASL_OK) {
         vadm_sasl_fail(NULL, rc, error);
         return NULL;
     }
+    sasl->transport = peer->transport;
     if (!vadm_sasl_set_policy(sasl, error))
         return NULL;
     return g_steal_pointer(&sasl);
+}
+
+/* Users without a realm get the host's name as theirs. */
+VadmSasl *
+vadm_sasl_new(const VadmSaslPeer *peer, GError **error)
+{
+    return vadm_sasl_make(peer, NULL, error);
+}
+
+gboolean
+vadm_sasl_check(VadmTransport transport, GError **error)
+{
+    const VadmSaslPeer peer = {.transport = transport};
+    g_autoptr(VadmSasl) sasl = vadm_sasl_make(&peer, "localhost", error);
+
+    return sasl && vadm_sasl_get_mechanisms(sasl, error);
 }
 
 void
@@ -148,10 +173,48 @@ vadm_sasl_get_mechanisms(VadmSasl *sasl, GError **error)
     if (rc != SASL_OK && rc != SASL_NOMECH)
         vadm_sasl_fail(sasl, rc, error);
     else
-        g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH,
-                    "there is no mechanism to offer: see mech_list in SASL's " VADM_SASL_APPLICATION
-                    ".conf, and which plugins are installed");
+        g_set_error(
+            error, VADM_ERROR, VADM_ERROR_AUTH,
+            "there is no mechanism to offer%s: see mech_list in SASL's " VADM_SASL_APPLICATION
+            ".conf, and which plugins are installed",
+            sasl->transport == VADM_TRANSPORT_TCP
+                ? " on plain TCP, where it must have a security layer (GSSAPI has, and "
+                  "needs a keytab that can be read)"
+                : "");
     return NULL;
+}
+
+/* Cyrus SASL minds the policy in choosing mechanisms and layers; what came out in the end is seen
+ * here. */
+static gboolean
+vadm_sasl_check_layer(VadmSasl *sasl, GError **error)
+{
+    const void *value = NULL;
+    guint ssf, piece = 0;
+
+    if (sasl_getprop(sasl->conn, SASL_SSF, &value) != SASL_OK)
+        return vadm_sasl_fail(sasl, SASL_FAIL, error);
+    ssf = *(const sasl_ssf_t *)value;
+    if (sasl->transport == VADM_TRANSPORT_TCP && ssf < VADM_SASL_MIN_SSF) {
+        g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH,
+                    "the security layer that was agreed on has a strength (SSF) of %u, and plain "
+                    "TCP needs %d",
+                    ssf, VADM_SASL_MIN_SSF);
+        return FALSE;
+    }
+    if (ssf == 0)
+        return TRUE;
+    if (sasl_getprop(sasl->conn, SASL_MAXOUTBUF, &value) == SASL_OK)
+        piece = *(const unsigned *)value;
+    if (piece < VADM_SASL_PIECE_MIN) {
+        g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH,
+                    "the client takes no more than %u octets in a piece of its security layer, and "
+                    "%u is the least",
+                    piece, VADM_SASL_PIECE_MIN);
+        return FALSE;
+    }
+    sasl->piece = MIN(piece, VADM_SASL_PIECE_MAX);
+    return TRUE;
 }
 
 static gboolean
@@ -160,6 +223,8 @@ vadm_sasl_end_turn(VadmSasl *sasl, int rc, const char *data, unsigned length, Va
 {
     if (rc != SASL_OK && rc != SASL_CONTINUE)
         return vadm_sasl_fail(sasl, rc, error);
+    if (rc == SASL_OK && !vadm_sasl_check_layer(sasl, error))
+        return FALSE;
     turn->complete = rc == SASL_OK;
     turn->data = (const guint8 *)data;
     turn->length = data ? length : 0;
@@ -228,4 +293,48 @@ vadm_sasl_get_user(VadmSasl *sasl, GError **error)
         return user;
     g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH, "the name of the user is %s", fault);
     return NULL;
+}
+
+gboolean
+vadm_sasl_has_layer(VadmSasl *sasl)
+{
+    return sasl->piece > 0;
+}
+
+gsize
+vadm_sasl_get_piece(VadmSasl *sasl)
+{
+    return sasl->piece;
+}
+
+typedef int (*VadmSaslCode)(sasl_conn_t *conn, const char *data, unsigned length, const char **out,
+                            unsigned *out_length);
+
+static gboolean
+vadm_sasl_code(VadmSasl *sasl, VadmSaslCode code, const guint8 *data, gsize length,
+               const guint8 **out, gsize *out_length, GError **error)
+{
+    const char *result = NULL;
+    unsigned result_length = 0;
+    int rc = code(sasl->conn, (const char *)data, (unsigned)length, &result, &result_length);
+
+    if (rc != SASL_OK)
+        return vadm_sasl_fail(sasl, rc, error);
+    *out = (const guint8 *)result;
+    *out_length = result ? result_length : 0;
+    return TRUE;
+}
+
+gboolean
+vadm_sasl_encode(VadmSasl *sasl, const guint8 *data, gsize length, const guint8 **out,
+                 gsize *out_length, GError **error)
+{
+    return vadm_sasl_code(sasl, sasl_encode, data, length, out, out_length, error);
+}
+
+gboolean
+vadm_sasl_decode(VadmSasl *sasl, const guint8 *data, gsize length, const guint8 **out,
+                 gsize *out_length, GError **error)
+{
+    return vadm_sasl_code(sasl, sasl_decode, data, length, out, out_length, error);
 }

@@ -6,10 +6,13 @@
 #include <stdatomic.h>
 
 #include "common/lock.h"
+#include "daemon/auth-deadline.h"
 #include "daemon/client-private.h"
+#include "daemon/complaints.h"
 #include "daemon/limit.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
+#include "daemon/tls.h"
 #include "daemon/worker-watch.h"
 
 struct _VadmServer {
@@ -40,11 +43,18 @@ struct _VadmServer {
     guint32 auth_failures;
     VadmUpstreamState upstream_state;
     gboolean workers_exhausted;
+    VadmTls *tls; /* NULL: no service wants it */
+
+    VadmMutex tls_update; /* taken before lock, by workers that read the files of TLS again */
 
     /* Main thread. */
     gboolean listening;    /* accepting, as far as the limits allow */
+    guint next_service;    /* whose turn it is when there is room again: a number, modulo theirs */
     gboolean stopped_pool; /* by whoever stops it: then its threads are gone */
     VadmWorkerWatch *watch;
+    VadmAuthDeadline *auth_deadline;
+    VadmComplaints *complaints;
+    VadmTlsGate *tls_gate; /* with tls; the daemon's */
 };
 
 /**
@@ -70,6 +80,28 @@ void vadm_server_stop_listening(VadmServer *server);
 void vadm_server_remove_client(VadmServer *server, VadmClient *client);
 /** vadm_server_set_names: @named: the identity that was looked up, with names. Any thread. */
 void vadm_server_set_names(VadmServer *server, VadmClient *client, const VadmIdentity *named);
+
+/** vadm_server_set_x509_dn: @client has shown a certificate of @dn: it does not count as
+ * unauthenticated any more if its service asks for nothing else. As vadm_server_set_sasl_user(). */
+void vadm_server_set_x509_dn(VadmServer *server, VadmClient *client, const char *dn);
+
+/* server-tls.c */
+
+/** vadm_server_config_has_tls: does one of its services speak TLS? Any thread. */
+gboolean vadm_server_config_has_tls(const VadmServerConfig *config);
+/** vadm_server_start_tls: reads the files of TLS, if a service wants them. Before it listens. */
+gboolean vadm_server_start_tls(VadmServer *server, GError **error);
+/** vadm_server_begin_tls: @client, which has just come through @base, begins to speak when the
+ * handshake has ended, or is closed with it. */
+void vadm_server_begin_tls(VadmServer *server, VadmClient *client, GSocketConnection *base);
+
+/* server-identity.c */
+
+/** vadm_server_peer_identity: @peer: the address that it comes from, of tcp and tls. Returns:
+ * (transfer full): of tcp and tls one that is local to nobody, has no names, and so needs none to
+ * be looked up. Any thread. */
+VadmIdentity *vadm_server_peer_identity(int fd, VadmTransport transport,
+                                        const VadmInetAddress *peer);
 
 /* server-rows.c */
 

@@ -82,6 +82,7 @@ vadm_server_fill_service(VadmServer *server, guint32 index, VadmServiceRow *row)
         .server = server->config->index,
         .index = index,
         .transport = listen->transport,
+        .address = listen->address,
         .listen = listen->text,
         .readonly = listen->readonly,
         .auth = listen->auth,

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <config.h> /* struct ucred */
-
 #include "daemon/server-private.h"
 
 #include <gio/gunixconnection.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/daemon-private.h"
 
 #define VADM_LOG_CATEGORY "daemon.server"
 #include "common/log.h"
-
-/* Longest security context that is asked for; the kernel's are a page at most. */
-#define VADM_SERVER_CONTEXT_MAX 4096u
 
 const char *
 vadm_server_get_name(const VadmServer *server)
@@ -78,24 +72,50 @@ vadm_server_tell_limits(VadmServer *server, VadmLimitsChanged changed)
         vadm_server_tell(server, VADM_EVENT_UNAUTH_LIMIT, NULL);
 }
 
-static gboolean
-vadm_server_has_room(VadmServer *server)
+/* For any client, and for one that has to show first who it is. */
+typedef struct {
+    gboolean any, stranger;
+} VadmServerRoom;
+
+static VadmServerRoom
+vadm_server_get_room(VadmServer *server)
 {
+    VadmServerRoom room;
     VADM_LOCK_SCOPE(&server->lock);
-    return vadm_limit_has_room((guint32)g_tree_nnodes(server->clients), server->limits.clients_max,
-                               VADM_LIMIT_ZERO_IS_FULL) &&
-           vadm_limit_has_room(server->unauth, server->limits.clients_unauth_max,
-                               VADM_LIMIT_ZERO_IS_NONE);
+
+    room.any = vadm_limit_has_room((guint32)g_tree_nnodes(server->clients),
+                                   server->limits.clients_max, VADM_LIMIT_ZERO_IS_FULL);
+    room.stranger =
+        room.any && vadm_limit_has_room(server->unauth, server->limits.clients_unauth_max,
+                                        VADM_LIMIT_ZERO_IS_NONE);
+    return room;
 }
 
-/* Main thread. A full server refuses nobody: connections wait in the kernel's backlog. */
+/* Do clients begin as authenticated ones here? */
+static gboolean
+vadm_server_trusts(const VadmListenConfig *listen)
+{
+    return listen->auth == VADM_AUTH_NONE && listen->transport != VADM_TRANSPORT_TLS;
+}
+
+/* Main thread. A full server refuses nobody: connections wait in the kernel's backlog. Strangers
+ * who fill their places keep out strangers only, not who comes where nothing is asked for. The
+ * service that goes on first gets the place that has become free: the one behind that which has got
+ * the last, lest a flood at one socket starves the others. */
 static void
 vadm_server_update_accepting(VadmServer *server)
 {
-    gboolean accepting = server->listening && vadm_server_has_room(server);
+    VadmServerRoom room = vadm_server_get_room(server);
+    guint count = server->services->len;
 
-    for (guint i = 0; i < server->services->len; i++)
-        vadm_service_set_accepting(g_ptr_array_index(server->services, i), accepting);
+    for (guint i = 0; i < count; i++) {
+        VadmService *service =
+            g_ptr_array_index(server->services, (server->next_service + i) % count);
+        gboolean has_room =
+            vadm_server_trusts(vadm_service_get_config(service)) ? room.any : room.stranger;
+
+        vadm_service_set_accepting(service, server->listening && has_room);
+    }
 }
 
 static void
@@ -122,37 +142,6 @@ vadm_server_set_limits(VadmServer *server, const VadmServerLimits *limits)
 }
 
 /* Who comes */
-
-static char *
-vadm_server_peer_context(int fd)
-{
-    char context[VADM_SERVER_CONTEXT_MAX + 1];
-    socklen_t length = VADM_SERVER_CONTEXT_MAX;
-
-    /* ENOPROTOOPT: no security module that labels sockets */
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERSEC, context, &length) < 0)
-        return g_strdup("");
-    context[length] = '\0'; /* modules differ in whether they count one */
-    return g_utf8_make_valid(context, -1);
-}
-
-static VadmIdentity *
-vadm_server_peer_identity(int fd)
-{
-    VadmIdentity *identity = vadm_identity_new();
-    struct ucred peer;
-    socklen_t length = sizeof(peer);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
-        return identity;
-    identity->local = TRUE;
-    identity->uid = peer.uid;
-    identity->gid = peer.gid;
-    identity->pid = (guint32)peer.pid;
-    g_free(identity->selinux_context);
-    identity->selinux_context = vadm_server_peer_context(fd);
-    return identity;
-}
 
 /* Who administers a daemon may do what the daemon may do: root, and the daemon's own user. The
  * mode of the socket is not enough, since a descriptor can be handed on. */
@@ -205,12 +194,19 @@ vadm_server_refuse(VadmServer *server, const VadmListenConfig *listen, guint64 i
         .identity = identity,
     };
 
-    VADM_WARN("operation forbidden: Disallowing client %u with uid %u", identity->pid,
-              identity->uid);
+    if (vadm_server_may_complain(server))
+        VADM_WARN("operation forbidden: Disallowing client %u with uid %u", identity->pid,
+                  identity->uid);
     VADM_LOCK_SCOPE(&server->lock);
     row.index = vadm_server_free_index_locked(server, id);
     server->auth_failures++;
     vadm_server_tell(server, VADM_EVENT_AUTH_FAILURE, &row);
+}
+
+gboolean
+vadm_server_may_complain(VadmServer *server)
+{
+    return vadm_complaints_allow(server->complaints);
 }
 
 void
@@ -219,8 +215,11 @@ vadm_server_note_auth_failure(VadmServer *server, VadmClient *client)
     g_autoptr(VadmIdentity) identity = vadm_client_get_identity(client);
     g_autofree char *peer = vadm_identity_peer(identity, client->transport);
 
-    VADM_WARN("Client %" G_GUINT64_FORMAT " of server '%s' failed to authenticate: %s", client->id,
-              server->config->name, peer);
+    if (client->reason == VADM_DISCONNECT_AUTH_FAILURE)
+        return;
+    if (vadm_server_may_complain(server))
+        VADM_WARN("Client %" G_GUINT64_FORMAT " of server '%s' failed to authenticate: %s",
+                  client->id, server->config->name, peer);
     VADM_LOCK_SCOPE(&server->lock);
     server->auth_failures++;
     vadm_server_tell_client(server, VADM_EVENT_AUTH_FAILURE, client);
@@ -234,8 +233,10 @@ vadm_server_insert(VadmServer *server, VadmClient *client)
     VADM_LOCK_SCOPE(&server->lock);
     g_tree_insert(server->clients, GUINT_TO_POINTER(client->index), vadm_client_ref(client));
     server->accepted++;
-    if (!client->authenticated)
+    if (!client->authenticated) {
         server->unauth++;
+        vadm_auth_deadline_add(server->auth_deadline, client);
+    }
     changed = vadm_server_update_limits(server);
     vadm_server_tell_client(server, VADM_EVENT_CLIENT_CONNECTED, client);
     vadm_server_tell_limits(server, changed);
@@ -276,11 +277,15 @@ vadm_naming_free(gpointer user)
     g_free(naming);
 }
 
+/* Who comes from another host has no names to look up. */
 static void
 vadm_server_name_client(VadmServer *server, VadmClient *client, VadmIdentity *identity)
 {
-    VadmNaming *naming = g_new(VadmNaming, 1);
+    VadmNaming *naming;
 
+    if (identity->named)
+        return;
+    naming = g_new(VadmNaming, 1);
     naming->server = server;
     naming->client = vadm_client_ref(client);
     vadm_resolver_look_up(vadm_daemon_get_resolver(server->daemon), identity, vadm_naming_done,
@@ -296,7 +301,8 @@ vadm_server_admit(VadmServer *server, const VadmListenConfig *listen, guint64 id
         .index = vadm_server_free_index(server, id),
         .transport = listen->transport,
         .readonly = listen->readonly,
-        .authenticated = listen->auth == VADM_AUTH_NONE,
+        .auth = listen->auth,
+        .authenticated = vadm_server_trusts(listen),
         .identity = vadm_identity_ref(identity),
     };
     g_autoptr(VadmClient) client = vadm_client_new(server, stream, &init);
@@ -307,21 +313,27 @@ vadm_server_admit(VadmServer *server, const VadmListenConfig *listen, guint64 id
     vadm_server_insert(server, client);
     vadm_daemon_client_came(server->daemon);
     vadm_server_name_client(server, client, identity);
-    vadm_client_start(client);
+    if (listen->transport == VADM_TRANSPORT_TLS)
+        vadm_server_begin_tls(server, client, G_SOCKET_CONNECTION(stream));
+    else
+        vadm_client_start(client);
     vadm_server_update_accepting(server);
 }
 
 static void
-vadm_server_accepted(VadmService *service, int fd, gpointer user)
+vadm_server_accepted(VadmService *service, int fd, const VadmInetAddress *peer, gpointer user)
 {
     VadmServer *server = user;
+    const VadmListenConfig *listen = vadm_service_get_config(service);
     guint64 id = vadm_server_next_id(server);
-    g_autoptr(VadmIdentity) identity = vadm_server_peer_identity(fd);
+    g_autoptr(VadmIdentity) identity = vadm_server_peer_identity(fd, listen->transport, peer);
     g_autoptr(GIOStream) stream = NULL;
     g_autoptr(GError) error = NULL;
 
+    g_ptr_array_find(server->services, service, &server->next_service);
+    server->next_service++;
     if (!vadm_server_may_enter(server, identity)) {
-        vadm_server_refuse(server, vadm_service_get_config(service), id, identity);
+        vadm_server_refuse(server, listen, id, identity);
         close(fd);
         return;
     }
@@ -331,7 +343,7 @@ vadm_server_accepted(VadmService *service, int fd, gpointer user)
                  server->config->name, error->message);
         return;
     }
-    vadm_server_admit(server, vadm_service_get_config(service), id, identity, stream);
+    vadm_server_admit(server, listen, id, identity, stream);
 }
 
 void
@@ -342,6 +354,7 @@ vadm_server_remove_client(VadmServer *server, VadmClient *client)
     vadm_mutex_lock(&server->lock);
     if (!client->authenticated)
         server->unauth--;
+    vadm_auth_deadline_remove(server->auth_deadline, client);
     /* gives up the tree's reference; the caller has one */
     g_tree_remove(server->clients, GUINT_TO_POINTER(client->index));
     changed = vadm_server_update_limits(server);
@@ -353,13 +366,15 @@ vadm_server_remove_client(VadmServer *server, VadmClient *client)
         vadm_service_retry(g_ptr_array_index(server->services, i));
 }
 
-/* Under lock. */
+/* Under lock; main thread. */
 static void
 vadm_server_authenticate(VadmServer *server, VadmClient *client)
 {
     if (!client->authenticated && !vadm_client_is_closed(client))
         server->unauth--;
     client->authenticated = TRUE;
+    vadm_auth_deadline_remove(server->auth_deadline, client);
+    vadm_client_admit(client);
     vadm_server_tell_limits(server, vadm_server_update_limits(server));
 }
 
@@ -384,6 +399,21 @@ vadm_server_set_sasl_user(VadmServer *server, VadmClient *client, const char *us
     g_free(identity->sasl_user_name);
     identity->sasl_user_name = g_strdup(user);
     vadm_server_authenticate(server, client);
+    vadm_mutex_unlock(&server->lock);
+    vadm_server_update_accepting(server);
+}
+
+void
+vadm_server_set_x509_dn(VadmServer *server, VadmClient *client, const char *dn)
+{
+    VadmIdentity *identity;
+
+    vadm_mutex_lock(&server->lock);
+    identity = vadm_server_renew_identity(client);
+    g_free(identity->x509_dn);
+    identity->x509_dn = g_strdup(dn);
+    if (client->auth == VADM_AUTH_NONE)
+        vadm_server_authenticate(server, client);
     vadm_mutex_unlock(&server->lock);
     vadm_server_update_accepting(server);
 }
@@ -460,6 +490,7 @@ vadm_server_add_services(VadmServer *server, GMainContext *context)
             .mode = listen->readonly ? config->socket_mode_ro : config->socket_mode,
             .gid = config->socket_gid,
             .backlog = config->max_queued_clients,
+            .spare_fds = vadm_daemon_get_spare_fds(server->daemon),
         };
 
         if (config->program == VADM_PROGRAM_ADMIN) {
@@ -491,6 +522,7 @@ vadm_server_new(VadmDaemon *daemon, const VadmServerConfig *config, GMainContext
     server->clients =
         g_tree_new_full(vadm_server_compare_indexes, NULL, NULL, vadm_server_release_client);
     vadm_mutex_init(&server->lock);
+    vadm_mutex_init(&server->tls_update);
     vadm_cond_init(&server->named);
     vadm_limit_init(&server->clients_limit);
     vadm_limit_init(&server->unauth_limit);
@@ -501,6 +533,8 @@ vadm_server_new(VadmDaemon *daemon, const VadmServerConfig *config, GMainContext
     server->upstream_state = VADM_UPSTREAM_NONE;
     vadm_server_add_services(server, context);
     server->watch = vadm_worker_watch_new(server, context);
+    server->complaints = vadm_complaints_new(config->name, context);
+    server->auth_deadline = vadm_auth_deadline_new(server, context);
     return server;
 }
 
@@ -519,10 +553,14 @@ vadm_server_free(VadmServer *server)
     if (server->program)
         server->program->class->free(server->program);
     vadm_worker_watch_free(server->watch);
+    vadm_auth_deadline_free(server->auth_deadline);
+    vadm_complaints_free(server->complaints);
     if (server->stopped_pool)
         vadm_pool_free(server->pool);
     g_tree_unref(server->clients);
+    vadm_tls_unref(server->tls);
     vadm_cond_clear(&server->named);
+    vadm_mutex_clear(&server->tls_update);
     vadm_mutex_clear(&server->lock);
     g_free(server);
 }

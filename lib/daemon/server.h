@@ -50,8 +50,22 @@ guint32 vadm_server_count_clients(VadmServer *server);
  * in one step for those who look. Main thread. */
 void vadm_server_set_sasl_user(VadmServer *server, VadmClient *client, const char *user);
 /** vadm_server_note_auth_failure: @client has failed to authenticate: counts, logs and tells it,
- * with the client's row. Closing the client is the caller's. Main thread. */
+ * with the client's row. Once for each client: nothing happens when it has been closed for that
+ * reason. Closing the client is the caller's. Main thread. */
 void vadm_server_note_auth_failure(VadmServer *server, VadmClient *client);
+
+/** vadm_server_may_complain: may a line be logged now about a client that does not behave? They
+ * come as fast as clients do. Any thread. */
+gboolean vadm_server_may_complain(VadmServer *server);
+
+/**
+ * vadm_server_update_tls: reads the files of TLS again
+ * @error: VADM_ERROR_INTERNAL: no service wants TLS; else as vadm_tls_new()
+ *
+ * Clients that come from now on get what was read; those that are there go on. Returns: FALSE:
+ * nothing has changed. Workers only
+ */
+gboolean vadm_server_update_tls(VadmServer *server, GError **error);
 
 /** vadm_server_set_upstream_state: main thread (the relay). Told as an event, but for the first one
  * when it is up. */

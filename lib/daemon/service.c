@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <config.h> /* accept4() */
 
-#include "daemon/service.h"
+#include "daemon/service-private.h"
 
-#include <fcntl.h>
 #include <glib-unix.h>
-#include <stdatomic.h>
 #include <stdbool.h>
-#include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "common/inet.h"
+#include "common/spare-fds.h"
 
 #define VADM_LOG_CATEGORY "daemon.service"
 #include "common/log.h"
@@ -21,26 +18,6 @@
  * are connected. */
 #define VADM_SERVICE_BATCH    32u
 #define VADM_SERVICE_RETRY_MS 1000u
-/* Daemons that start at the same time for the same socket wait for one another that long. */
-#define VADM_SERVICE_LOCK_TRIES 40u
-#define VADM_SERVICE_LOCK_US    (50u * 1000)
-
-struct _VadmService {
-    const VadmListenConfig *config;
-    VadmServiceAccess access;
-    GMainContext *context;
-    VadmServiceAccepted accepted;
-    gpointer user;
-
-    int fd;    /* -1: not listening */
-    dev_t dev; /* of the socket file that is ours */
-    ino_t inode;
-    GSource *source; /* accepting */
-    GSource *retry;  /* out of descriptors: armed until the next attempt */
-    gboolean wanted;
-    gboolean starved; /* has been logged; until nobody waits any more, not at each descriptor */
-    atomic_bool accepting;
-};
 
 static void vadm_service_update(VadmService *service);
 
@@ -60,174 +37,18 @@ vadm_service_new(const VadmListenConfig *config, const VadmServiceAccess *access
     return service;
 }
 
-static void
-vadm_service_set_error(GError **error, const char *path, const char *rule)
-{
-    g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG, "socket '%s': %s", path, rule);
-}
-
 static gboolean
-vadm_service_address(const char *path, struct sockaddr_un *address, GError **error)
+vadm_service_is_unix(const VadmService *service)
 {
-    memset(address, 0, sizeof(*address));
-    address->sun_family = AF_UNIX;
-    if (!path || path[0] != '/') {
-        vadm_service_set_error(error, path ? path : "", "the path must be absolute");
-        return FALSE;
-    }
-    if (strlen(path) >= sizeof(address->sun_path)) {
-        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG,
-                    "socket '%s': the path is too long: %zu octets, the kernel takes %zu", path,
-                    strlen(path), sizeof(address->sun_path) - 1);
-        return FALSE;
-    }
-    memcpy(address->sun_path, path, strlen(path));
-    return TRUE;
-}
-
-/* Is there somebody who listens? Returns: 0: nobody, else why it must be left alone */
-static int
-vadm_service_probe(const struct sockaddr_un *address)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int errnum = 0;
-
-    if (fd < 0)
-        return errno;
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
-        errnum = EADDRINUSE;
-    else if (errno == EAGAIN || errno == EINPROGRESS || errno == EPROTOTYPE)
-        /* A full backlog; a socket of another type: both have an owner. */
-        errnum = EADDRINUSE;
-    else if (errno != ECONNREFUSED && errno != ENOENT)
-        errnum = errno;
-    close(fd);
-    return errnum;
-}
-
-/* Removes a socket file that a dead daemon has left. Under the folder's lock. */
-static gboolean
-vadm_service_clear_path(const struct sockaddr_un *address, GError **error)
-{
-    const char *path = address->sun_path;
-    struct stat st;
-    int errnum;
-
-    if (lstat(path, &st) < 0) {
-        if (errno == ENOENT)
-            return TRUE;
-        vadm_error_set_errno(error, errno, "socket '%s'", path);
-        return FALSE;
-    }
-    if (!S_ISSOCK(st.st_mode)) {
-        vadm_service_set_error(error, path, "exists and is no socket");
-        return FALSE;
-    }
-    errnum = vadm_service_probe(address);
-    if (errnum == EADDRINUSE) {
-        vadm_service_set_error(error, path, "already in use");
-        return FALSE;
-    }
-    if (errnum != 0) {
-        vadm_error_set_errno(error, errnum, "socket '%s': unable to tell whether it is in use",
-                             path);
-        return FALSE;
-    }
-    if (unlink(path) < 0 && errno != ENOENT) {
-        vadm_error_set_errno(error, errno, "socket '%s': unable to replace it", path);
-        return FALSE;
-    }
-    VADM_INFO("Replacing socket '%s' that nobody listens on", path);
-    return TRUE;
-}
-
-/* Until it is set otherwise nobody else may connect: the mode comes from the umask, the way to
- * the final one (access) is open only when owner and group are right. */
-static gboolean
-vadm_service_bind(VadmService *service, const struct sockaddr_un *address, GError **error)
-{
-    const char *path = address->sun_path;
-    mode_t mask = umask(0177);
-    int rc = bind(service->fd, (const struct sockaddr *)address, sizeof(*address));
-    int errnum = errno;
-    struct stat st;
-
-    umask(mask);
-    if (rc < 0) {
-        vadm_error_set_errno(error, errnum, "socket '%s': unable to bind", path);
-        return FALSE;
-    }
-    if (lstat(path, &st) < 0) {
-        vadm_error_set_errno(error, errno, "socket '%s'", path);
-        return FALSE;
-    }
-    service->dev = st.st_dev;
-    service->inode = st.st_ino;
-    if (service->access.gid != (gid_t)-1 && lchown(path, (uid_t)-1, service->access.gid) < 0) {
-        vadm_error_set_errno(error, errno, "socket '%s': unable to give it to group %u", path,
-                             (guint)service->access.gid);
-        return FALSE;
-    }
-    if (chmod(path, service->access.mode) < 0) {
-        vadm_error_set_errno(error, errno, "socket '%s': unable to set mode %04o", path,
-                             (guint)service->access.mode);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-/* Of two daemons that find the same dead socket the second must find the first's, not replace
- * it: who replaces holds the lock of the folder until it listens. Not waited for for ever,
- * since whoever can read the folder can lock it. */
-static int
-vadm_service_lock_folder(const char *path, GError **error)
-{
-    g_autofree char *folder = g_path_get_dirname(path);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0) {
-        vadm_error_set_errno(error, errno, "socket '%s': directory '%s'", path, folder);
-        return -1;
-    }
-    for (guint i = 0; i < VADM_SERVICE_LOCK_TRIES; i++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-            return fd;
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            break; /* a file system without locks */
-        g_usleep(VADM_SERVICE_LOCK_US);
-    }
-    VADM_WARN("Directory '%s' cannot be locked, opening socket '%s' without", folder, path);
-    return fd;
+    return service->config->transport == VADM_TRANSPORT_UNIX;
 }
 
 gboolean
 vadm_service_listen(VadmService *service, GError **error)
 {
-    struct sockaddr_un address;
-    int backlog = (int)MIN(service->access.backlog, (guint32)G_MAXINT);
-    gboolean ok;
-    int folder;
+    gboolean ok = vadm_service_is_unix(service) ? vadm_service_open_unix(service, error)
+                                                : vadm_service_open_inet(service, error);
 
-    if (service->config->transport != VADM_TRANSPORT_UNIX) {
-        g_set_error(error, VADM_ERROR, VADM_ERROR_CONFIG,
-                    "service '%s': only unix sockets are supported", service->config->text);
-        return FALSE;
-    }
-    if (!vadm_service_address(service->config->path, &address, error))
-        return FALSE;
-    folder = vadm_service_lock_folder(address.sun_path, error);
-    if (folder < 0)
-        return FALSE;
-    service->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (service->fd < 0)
-        vadm_error_set_errno(error, errno, "socket '%s'", address.sun_path);
-    ok = service->fd >= 0 && vadm_service_clear_path(&address, error) &&
-         vadm_service_bind(service, &address, error);
-    if (ok && listen(service->fd, backlog) < 0) {
-        vadm_error_set_errno(error, errno, "socket '%s': unable to listen", address.sun_path);
-        ok = FALSE;
-    }
-    close(folder);
     if (!ok)
         vadm_service_stop(service);
     return ok;
@@ -255,7 +76,7 @@ static void
 vadm_service_pause(VadmService *service, int errnum)
 {
     if (!service->starved)
-        VADM_ERR("Unable to accept on socket '%s', pausing: %s", service->config->path,
+        VADM_ERR("Unable to accept on '%s', pausing: %s", service->config->text,
                  g_strerror(errnum));
     service->starved = TRUE;
     service->retry = g_timeout_source_new(VADM_SERVICE_RETRY_MS);
@@ -264,24 +85,54 @@ vadm_service_pause(VadmService *service, int errnum)
     vadm_service_update(service);
 }
 
+/* Has only that one connection failed? (accept(2), "Error handling") */
+static gboolean
+vadm_service_is_passing(int errnum)
+{
+    switch (errnum) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPERM: /* a firewall's doing */
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+        return TRUE;
+    default:
+        return FALSE;
+    }
+}
+
 /* Returns: FALSE when the turn is over. */
 static gboolean
 vadm_service_accept_one(VadmService *service)
 {
-    int fd = accept4(service->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_storage raw = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof(raw);
+    VadmInetAddress peer;
+    int fd;
 
+    if (!vadm_spare_fds_allow(service->access.spare_fds)) {
+        vadm_service_pause(service, EMFILE);
+        return FALSE;
+    }
+    fd = accept4(service->fd, (struct sockaddr *)&raw, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        service->accepted(service, fd, service->user);
+        vadm_inet_from_sockaddr(&raw, &peer);
+        service->accepted(service, fd, &peer, service->user);
         return TRUE;
     }
-    if (errno == EINTR || errno == ECONNABORTED)
+    if (vadm_service_is_passing(errno))
         return TRUE;
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
         vadm_service_pause(service, errno);
         return FALSE;
     }
     if (service->starved)
-        VADM_INFO("Accepting on socket '%s' again", service->config->path);
+        VADM_INFO("Accepting on '%s' again", service->config->text);
     service->starved = FALSE;
     return FALSE;
 }
@@ -330,19 +181,6 @@ vadm_service_retry(VadmService *service)
     vadm_service_update(service);
 }
 
-/* Another daemon may have put its own socket there. */
-static void
-vadm_service_unlink(VadmService *service)
-{
-    struct stat st;
-
-    if (service->inode == 0 || lstat(service->config->path, &st) < 0)
-        return;
-    if (st.st_dev == service->dev && st.st_ino == service->inode)
-        unlink(service->config->path);
-    service->inode = 0;
-}
-
 void
 vadm_service_stop(VadmService *service)
 {
@@ -352,7 +190,8 @@ vadm_service_stop(VadmService *service)
     atomic_store(&service->accepting, false);
     if (service->fd < 0)
         return;
-    vadm_service_unlink(service);
+    if (vadm_service_is_unix(service))
+        vadm_service_unlink(service);
     close(service->fd);
     service->fd = -1;
 }

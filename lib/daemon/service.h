@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A service: one listening socket of a server. Binds it without a moment in which others could
- * connect, accepts in batches while it is told to, and outlives a lack of descriptors. Unix
- * sockets; VadmListenConfig's transport is the place for tcp and tls.
+ * connect, accepts in batches while it is told to, and outlives a lack of descriptors. What is
+ * spoken there, TLS for one, is its owner's.
  */
 #ifndef VADM_DAEMON_SERVICE_H
 #define VADM_DAEMON_SERVICE_H
@@ -11,15 +11,18 @@
 
 typedef struct _VadmService VadmService;
 
-/* A connection came. @fd: (transfer full), non-blocking, close-on-exec. May call
- * vadm_service_set_accepting(). */
-typedef void (*VadmServiceAccepted)(VadmService *service, int fd, gpointer user);
+/* A connection came. @fd: (transfer full), non-blocking, close-on-exec. @peer: where from; unknown
+ * for a unix socket. May call vadm_service_set_accepting(). */
+typedef void (*VadmServiceAccepted)(VadmService *service, int fd, const VadmInetAddress *peer,
+                                    gpointer user);
 
-/* Who may connect to a unix socket. */
+/* Who may connect to a unix socket; how many may wait at any; and how many descriptors are not for
+ * those who connect (spare-fds.h). */
 typedef struct {
     mode_t mode;
     gid_t gid; /* (gid_t)-1: do not change */
     guint32 backlog;
+    guint spare_fds;
 } VadmServiceAccess;
 
 /**
@@ -35,9 +38,10 @@ VadmService *vadm_service_new(const VadmListenConfig *config, const VadmServiceA
 /**
  * vadm_service_listen:
  * @error: VADM_ERROR_CONFIG (not absolute, path too long, exists and is no socket, already in
- *     use), VADM_ERROR_SYSTEM; each names the socket
+ *     use, no address of this host), VADM_ERROR_SYSTEM; each names the socket or the address
  *
- * A socket file that nobody listens on is replaced. It does not accept before
+ * A socket file that nobody listens on is replaced. A tcp service that asks for no authentication
+ * and can be reached from other hosts is warned of. It does not accept before
  * vadm_service_set_accepting().
  */
 gboolean vadm_service_listen(VadmService *service, GError **error);

@@ -27,7 +27,9 @@ lib/rpc/%_xdr.c: lib/rpc/%.x
 	rm -f $@.raw && mv -f $@.tmp $@
 
 libvadm_rpc_la_SOURCES = \
-	lib/rpc/conn.c lib/rpc/conn.h \
+	lib/rpc/budget.c lib/rpc/budget.h \
+	lib/rpc/conn.c lib/rpc/conn.h lib/rpc/conn-private.h lib/rpc/conn-read.c lib/rpc/conn-write.c \
+	lib/rpc/conn-fds.c lib/rpc/conn-fds.h \
 	lib/rpc/framer.c \
 	lib/rpc/keepalive.c lib/rpc/keepalive.h \
 	lib/rpc/message.c lib/rpc/message.h \

@@ -2,6 +2,7 @@
 #include "rpc/message.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "rpc/protocol.h"
@@ -119,11 +120,23 @@ vadm_message_new_reply(const VadmRpcHeader *call, xdrproc_t encode, gconstpointe
     return vadm_message_new(&header, encode, payload, error);
 }
 
-static gboolean
-has_fd_count(const VadmMessage *message)
+gboolean
+vadm_message_has_fd_count(const VadmMessage *message)
 {
     return message->header.type == VADM_RPC_CALL_WITH_FDS ||
            message->header.type == VADM_RPC_REPLY_WITH_FDS;
+}
+
+guint
+vadm_message_n_fds(const VadmMessage *message)
+{
+    return message->fds ? message->fds->len : 0;
+}
+
+gsize
+vadm_message_weight(const VadmMessage *message)
+{
+    return message->length + (gsize)vadm_message_n_fds(message) * VADM_RPC_FD_WEIGHT;
 }
 
 /*
@@ -136,7 +149,7 @@ vadm_message_decode(const VadmMessage *message, xdrproc_t decode, gpointer paylo
 {
     gsize length;
     const guint8 *data = vadm_message_payload(message, &length);
-    gsize skip = has_fd_count(message) ? 4 : 0;
+    gsize skip = vadm_message_has_fd_count(message) ? 4 : 0;
     XDR xdrs;
     bool_t done = FALSE;
 
@@ -176,6 +189,10 @@ vadm_message_free(VadmMessage *message)
 {
     if (!message)
         return;
+    vadm_budget_claim_free(message->claim);
+    for (guint i = 0; i < vadm_message_n_fds(message); i++)
+        close(g_array_index(message->fds, int, i));
+    g_clear_pointer(&message->fds, g_array_unref);
     g_free(message->data);
     g_free(message);
 }

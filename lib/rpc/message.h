@@ -10,12 +10,21 @@
 #include <glib.h>
 #include <rpc/rpc.h>
 
+#include "rpc/budget.h"
+
 #define VADM_RPC_LENGTH_SIZE 4u
 #define VADM_RPC_HEADER_SIZE 24u
 #define VADM_RPC_MESSAGE_MAX (32u * 1024 * 1024) /* without the length word */
 #define VADM_RPC_LENGTH_MAX  (VADM_RPC_MESSAGE_MAX + VADM_RPC_LENGTH_SIZE)
 #define VADM_RPC_LENGTH_MIN  (VADM_RPC_LENGTH_SIZE + VADM_RPC_HEADER_SIZE)
-#define VADM_RPC_STRING_MAX  (4u * 1024 * 1024)
+#define VADM_RPC_FDS_MAX     32u /* descriptors of one message */
+/* What a descriptor that waits in a queue counts as, beside octets: no queue holds many. */
+#define VADM_RPC_FD_WEIGHT  (32u * 1024)
+#define VADM_RPC_STRING_MAX (4u * 1024 * 1024)
+
+/* What a message that waits takes beside its octets, about: the shortest ones take five times as
+ * much memory as they have octets, and count so where memory is to be bounded. */
+#define VADM_MESSAGE_OVERHEAD 128u
 
 #define VADM_RPC_PROGRAM_REMOTE    0x20008086u
 #define VADM_RPC_PROGRAM_QEMU      0x20008087u
@@ -50,6 +59,8 @@ typedef struct {
     VadmRpcHeader header; /* decoded; vadm_message_set_serial() keeps it and the octets equal */
     guint8 *data;         /* the whole message, length word first */
     gsize length;
+    VadmBudgetClaim *claim; /* (nullable): on the memory of a long one */
+    GArray *fds;            /* (nullable): of int, owned: descriptors that came, or go, with it */
 } VadmMessage;
 
 /**
@@ -89,11 +100,20 @@ VadmMessage *vadm_message_new_reply(const VadmRpcHeader *call, xdrproc_t encode,
 gboolean vadm_message_decode(const VadmMessage *message, xdrproc_t decode, gpointer payload,
                              GError **error);
 
+/** vadm_message_has_fd_count: is it of a type _WITH_FDS? */
+gboolean vadm_message_has_fd_count(const VadmMessage *message);
+/** vadm_message_n_fds: how many descriptors it carries, whatever the word that counts them says */
+guint vadm_message_n_fds(const VadmMessage *message);
+/** vadm_message_weight: its octets, and VADM_RPC_FD_WEIGHT for each descriptor it carries */
+gsize vadm_message_weight(const VadmMessage *message);
+
 /** vadm_message_payload: Returns: the octets behind the header; @length: how many */
 const guint8 *vadm_message_payload(const VadmMessage *message, gsize *length);
 
 void vadm_message_set_serial(VadmMessage *message, guint32 serial);
+/** vadm_message_copy: of the octets; descriptors stay with the original */
 VadmMessage *vadm_message_copy(const VadmMessage *message);
+/** vadm_message_free: closes its descriptors, too */
 void vadm_message_free(VadmMessage *message);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmMessage, vadm_message_free)
@@ -107,6 +127,10 @@ typedef struct _VadmFramer VadmFramer;
 VadmFramer *vadm_framer_new(void);
 void vadm_framer_free(VadmFramer *framer);
 
+/** vadm_framer_set_max: the longest message that is taken from now on, octets with the length word,
+ * VADM_RPC_LENGTH_MAX at first and at most. */
+void vadm_framer_set_max(VadmFramer *framer, guint32 length);
+
 /**
  * vadm_framer_space:
  * @want: how many octets the caller would like to read at once
@@ -117,16 +141,28 @@ void vadm_framer_free(VadmFramer *framer);
 guint8 *vadm_framer_space(VadmFramer *framer, gsize want, gsize *length);
 /** vadm_framer_filled: @length octets of the space have been read into. */
 void vadm_framer_filled(VadmFramer *framer, gsize length);
+/** vadm_framer_set_trailers: from now on a message of a type _WITH_FDS is whole when one octet for
+ * each of its descriptors has come behind it, as libvirt sends them. These octets are dropped. */
+void vadm_framer_set_trailers(VadmFramer *framer);
 /**
  * vadm_framer_next:
- * @error: VADM_ERROR_RPC for a length word below 28 or above 33554436: close the connection
+ * @error: VADM_ERROR_RPC for a length word below 28 or above the maximum, or more descriptors than
+ *     VADM_RPC_FDS_MAX behind a message: close the connection
  *
  * Returns: (transfer full) (nullable): the next whole message; NULL without @error: more
  * octets are needed
  */
 VadmMessage *vadm_framer_next(VadmFramer *framer, GError **error);
+/** vadm_framer_length: of the first message that is held, whole or not, as its length word says; 0:
+ * that is not there yet. */
+gsize vadm_framer_length(const VadmFramer *framer);
 /** vadm_framer_pending: octets held that are not yet part of a returned message. */
 gsize vadm_framer_pending(const VadmFramer *framer);
+/** vadm_framer_taken: octets of all messages that were returned, and of their descriptors. */
+guint64 vadm_framer_taken(const VadmFramer *framer);
+/** vadm_framer_trailer: how many of the octets held belong to descriptors of the first message,
+ * when vadm_framer_next() has just returned NULL. */
+gsize vadm_framer_trailer(const VadmFramer *framer);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VadmFramer, vadm_framer_free)
 

@@ -86,7 +86,7 @@ new_error_reply(const VadmRpcHeader *call, vadm_rpc_error *payload)
     g_autoptr(GError) error = NULL;
     VadmMessage *message;
 
-    header.type = VADM_RPC_REPLY;
+    header.type = call->type == VADM_RPC_STREAM ? VADM_RPC_STREAM : VADM_RPC_REPLY;
     header.status = VADM_RPC_ERROR;
     payload->level = VADM_RPC_ERROR_LEVEL_ERROR;
     message = vadm_message_new(&header, (xdrproc_t)xdr_vadm_rpc_error, payload, &error);

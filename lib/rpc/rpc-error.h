@@ -51,7 +51,8 @@ const char *vadm_rpc_error_prefix(int number);
 
 /**
  * vadm_message_new_error:
- * @call: header of the call that failed; echoed as it is
+ * @call: header of the call that failed, echoed as it is; of type STREAM: of the stream that fails,
+ *     and so is the answer
  * @number: libvirt's error number
  * @domain: libvirt's domain
  * @detail: text behind the number's prefix

@@ -36,7 +36,7 @@ def program(name, *args, wrapper=()):
 
 
 def say(*columns):
-    print("   " + "".join(f"{column:>12}" if i else f"{column:32}"
+    print("   " + "".join(f"{column:>12}" if i else f"{column:36}"
                           for i, column in enumerate(columns)), flush=True)
 
 
@@ -62,18 +62,42 @@ def handler():
             f"{costs[1][unit] / costs[0][unit]:.1f}")
 
 
+def by_turns(mode, clients, count, libvirtd, daemon, what):
+    """libvirtd does everything twice: asked directly, and by virtadmd."""
+    pids, rounds, count = (libvirtd.process.pid, daemon.process.pid), 11, int(count * SCALE)
+    before = [processor_time(pid) for pid in pids]
+    out = program("bench-relay", mode, clients, rounds, count, libvirtd.socket, daemon.socket)[0]
+    spent = [(processor_time(pid) - start) / (1e3 * clients * rounds * count)
+             for pid, start in zip(pids, before)]
+    for line in out.splitlines():
+        name, *figures = line.split()
+        say(f"{what}, {clients} client(s), {name}", *figures)
+    say(f"{what}, {clients} client(s), cpu_us", f"{spent[0] / 2:.1f}", f"+{spent[1]:.1f}")
+
+
+def idle_clients(count):
+    with harness.Place() as place:
+        libvirtd = harness.Libvirtd(place, extra=MAX_CLIENTS)
+        daemon = harness.Virtadmd(place, libvirtd, server=MAX_CLIENTS)
+        say(f"kB for each of {count} clients", "virtadmd", "libvirtd")
+        out = program("bench-relay", "idle", count, daemon.socket, daemon.process.pid,
+                      libvirtd.process.pid)[0]
+        for line in out.splitlines():
+            name, *figures = line.split()
+            say(name, *figures)
+
+
 def relay():
-    """GET_HOSTNAME by way of virtadmd next to the same call made directly."""
+    """Calls and sessions by way of virtadmd next to the same directly; memory of an idle client."""
+    idle_clients(1000)
     with harness.Place() as place:
         libvirtd = harness.Libvirtd(place)
         daemon = harness.Virtadmd(place, libvirtd)
         say("", "direct", "relayed", "ratio")
         for clients, count in ((1, 1000), (8, 400)):
-            out = program("bench-calls", "call", clients, 11, int(count * SCALE), libvirtd.socket,
-                          daemon.socket)[0]
-            for line in out.splitlines():
-                name, *figures = line.split()
-                say(f"{clients} client(s), {name}", *figures)
+            by_turns("call", clients, count, libvirtd, daemon, "GET_HOSTNAME")
+        for clients, count in ((1, 200), (8, 50)):
+            by_turns("session", clients, count, libvirtd, daemon, "session")
 
 
 def connects():
@@ -83,11 +107,7 @@ def connects():
         daemon = harness.Virtadmd(place, libvirtd)
         say("", "libvirtd", "virtadmd", "ratio")
         for clients in (1, 8):
-            out = program("bench-calls", "connect", clients, 11, int(200 * SCALE), libvirtd.socket,
-                          daemon.socket)[0]
-            for line in out.splitlines():
-                name, *figures = line.split()
-                say(f"{clients} at a time, {name}", *figures)
+            by_turns("connect", clients, 200, libvirtd, daemon, "connect")
 
 
 def processor_time(pid, thread=None):
@@ -153,23 +173,8 @@ def patient_client(path):
 
 def memory():
     """Resident memory for each idle client: connected only, and with a connection upstream."""
-    say("kB for each client", "connected", "+1 call", "+upstream", "libvirtd")
     for count in (1000, 3000):
-        with harness.Place() as place:
-            libvirtd = harness.Libvirtd(place, extra=MAX_CLIENTS)
-            daemon = harness.Virtadmd(place, libvirtd, server=MAX_CLIENTS)
-            before = [p.process.resident() for p in (daemon, libvirtd)]
-            clients = [patient_client(daemon.socket) for _ in range(count)]
-            assert clients[-1].call(AUTH_LIST)[5] == 0
-            steps = [daemon.process.resident()]
-            for call in ((AUTH_LIST,), (OPEN, open_payload())):
-                for client in clients:
-                    assert client.call(*call)[5] == 0
-                steps.append(daemon.process.resident())
-            say(f"{count} clients", *(f"{(step - before[0]) / count:.2f}" for step in steps),
-                f"{(libvirtd.process.resident() - before[1]) / count:.2f}")
-            for client in clients:
-                client.sock.close()
+        idle_clients(count)
 
 
 def stopped():

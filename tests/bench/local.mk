@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Benchmarks (docs/benchmarks.md). Nothing of this is built or run by 'make check'.
-BENCHMARKS = tests/bench/bench-calls tests/bench/bench-handler tests/bench/bench-set \
-	tests/bench/bench-remote tests/bench/bench-traps
+BENCHMARKS = tests/bench/bench-handler tests/bench/bench-relay tests/bench/bench-remote \
+	tests/bench/bench-set tests/bench/bench-traps
 EXTRA_PROGRAMS = $(BENCHMARKS)
 CLEANFILES += $(BENCHMARKS)
 EXTRA_DIST += tests/bench/bench.py
 
-tests_bench_bench_calls_SOURCES = tests/bench/bench-calls.c tests/bench/bench-stats.h
-tests_bench_bench_calls_LDADD = $(GLIB_LIBS)
+tests_bench_bench_relay_SOURCES = tests/bench/bench-relay.c tests/bench/bench-stats.h
+tests_bench_bench_relay_LDADD = $(GLIB_LIBS)
 tests_bench_bench_handler_SOURCES = tests/bench/bench-handler.c \
 	agent/source-local.c agent/source-local.h agent/source-local-private.h agent/source-local-set.c
 tests_bench_bench_handler_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS) $(TIRPC_CFLAGS)

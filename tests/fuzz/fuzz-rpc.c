@@ -51,6 +51,8 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     g_autoptr(GError) error = NULL;
     gsize chunk = size > 0 ? 1 + data[size - 1] : 1; /* the way it is cut varies, too */
 
+    if (size % 2)
+        vadm_framer_set_trailers(framer);
     while (size > 0 && !error) {
         gsize room;
         guint8 *space = vadm_framer_space(framer, chunk, &room);

@@ -75,10 +75,27 @@ def tool(name):
     return path
 
 
+class Ended(KeyboardInterrupt):
+    """By a signal. unittest takes any other exception, also SystemExit, for the end of one test."""
+
+    def __init__(self, number):
+        super().__init__(f"signal {number}")
+        self.status = 128 + number
+
+
+SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
 def end_in_order():
     """SIGTERM and SIGHUP (the terminal is gone) end what was started, as Ctrl-C does."""
-    for number in signal.SIGTERM, signal.SIGHUP:
-        signal.signal(number, lambda got, _: sys.exit(128 + got))
+    def end(number, _):
+        # what ends now ends whole
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise Ended(number)
+    # Whoever was started in the background ignores SIGINT, and so would all that is started here.
+    for number in SIGNALS:
+        signal.signal(number, end)
 
 
 def needs_root(test):
@@ -88,10 +105,21 @@ def needs_root(test):
 class Place(contextlib.ExitStack):
     """A temporary folder and the processes that live in it."""
 
+    open = []
+
     def __init__(self):
         super().__init__()
+        self.open.append(self)
+        self.callback(self.open.remove, self)
         self.dir = tempfile.mkdtemp(prefix="vadm.", dir=TEMPORARY)
         self.callback(shutil.rmtree, self.dir, ignore_errors=True)
+
+    @classmethod
+    def close_all(cls):
+        """What an interrupted test has left: unittest does no cleanups then."""
+        for place in reversed(cls.open[:]):
+            with contextlib.suppress(Exception):
+                place.close()
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
@@ -112,6 +140,27 @@ class Place(contextlib.ExitStack):
 
     def virsh_socket(self):
         return self.path("run", "libvirt-sock")
+
+
+class Manager:
+    """A service manager's end of sd_notify(3); env is for whom it starts."""
+
+    def __init__(self, place, watchdog_us=0):
+        self.socket = place.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        self.socket.bind(place.path("notify"))
+        self.env = {"NOTIFY_SOCKET": place.path("notify")}
+        if watchdog_us:
+            self.env["WATCHDOG_USEC"] = str(watchdog_us)
+
+    def next(self, timeout=None):
+        """The next message, as a list of its lines."""
+        self.socket.settimeout(timeout or PATIENCE)
+        return self.socket.recv(4096).decode().splitlines()
+
+    def wait_for(self, line, timeout=None):
+        """timeout: for each message."""
+        while line not in self.next(timeout):
+            pass
 
 
 class Process:
@@ -511,8 +560,9 @@ class Virtadmd:
 
     def __init__(self, place, upstream=None, snmpd=None, server="", admin="", extra="",
                  upstream_path=None, upstream_ro_path=None, name="virtadmd", env=None, log="",
-                 descriptors=None):
-        """descriptors: the limit that it is started with, as prlimit takes it, SOFT:HARD."""
+                 descriptors=None, retry=1):
+        """descriptors: the limit that it is started with, as prlimit takes it, SOFT:HARD.
+        retry: seconds between attempts to reach the master agent, and between pings."""
         self.place, self.name, self.env = place, name, env
         self.descriptors = descriptors
         self.dir = place.path("run")
@@ -523,7 +573,7 @@ class Virtadmd:
         os.makedirs(self.logdir, exist_ok=True)
         up = upstream_path or (upstream.socket if upstream else place.path("absent"))
         up_ro = upstream_ro_path or (upstream.socket_ro if upstream else place.path("absent-ro"))
-        snmp = f"master = unix:{snmpd.agentx}\nretry_interval = 1" if snmpd else "enabled = false"
+        snmp = f"master = unix:{snmpd.agentx}\nretry_interval = {retry}" if snmpd else "enabled = false"
         self.text = f"""\
 [daemon]
 runtime_dir = {self.dir}
@@ -616,15 +666,19 @@ def idle_virsh(place, path, name="virsh", readonly=False, env=None):
 
 
 class Raw:
-    """A client of libvirt's RPC that says exactly what it is told to."""
+    """A client of libvirt's RPC that says exactly what it is told to; path is one of a unix socket, or
+    (host, port)."""
 
     REMOTE, ADMIN, KEEPALIVE, EXTENSION = 0x20008086, 0x06900690, 0x6b656570, 0x76616478
 
     def __init__(self, path, program=ADMIN, timeout=None):
         self.program, self.serial, self.buffer = program, 0, b""
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(timeout or PATIENCE)
-        self.sock.connect(path)
+        if isinstance(path, tuple):
+            self.sock = socket.create_connection(path, timeout or PATIENCE)
+        else:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(timeout or PATIENCE)
+            self.sock.connect(path)
 
     def __enter__(self):
         return self

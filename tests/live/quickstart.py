@@ -154,5 +154,5 @@ if __name__ == "__main__":
         main()
     except AssertionError as error:
         raise SystemExit(f"quickstart: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
+    except harness.Ended as ended:
+        raise SystemExit(ended.status) from None

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs the live tests: run.py [--jobs N] [NAME ...], each NAME a test_NAME.py, its class or method
-as unittest spells it. A missing tool is a failure. Tests that need root are left out for another
-user, and say so; in CI that is a failure, too. With --jobs N classes run at the same time, each in a
-process of its own, whose output comes when it ends."""
+"""Runs the live tests: run.py [--dir DIR] [--jobs N] [NAME ...], each NAME a test_NAME.py of this folder
+or DIR, its class or method as unittest spells it. A missing tool is a failure. Tests that need root are
+left out for another user, and say so; in CI that is a failure, too. With --jobs N classes run at the same
+time, each in a process of its own, whose output comes when it ends. SIGINT, SIGTERM and SIGHUP end all
+of it: nothing that was started stays."""
 
 import concurrent.futures
 import os
@@ -15,6 +16,8 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+FOLDER = os.path.abspath(sys.argv[2]) if sys.argv[1:2] == ["--dir"] else HERE
+sys.path.insert(0, FOLDER)
 sys.dont_write_bytecode = True
 import harness
 
@@ -30,9 +33,9 @@ class Result(unittest.TextTestResult):
 
 
 # They take longest, so they begin first.
-LONG = ("test_relay.Relay", "test_master.Master", "test_agent_life.Life", "test_soak.Soak",
-        "test_agent_walk.Walk", "test_phases.Phases", "test_notify_master.OddMaster",
-        "test_sasl.Sasl")
+LONG = ("test_relay.Relay", "test_load.Strangers", "test_load.Slow", "test_master.Master",
+        "test_agent_life.Life", "test_soak.Soak", "test_agent_walk.Walk", "test_phases.Phases",
+        "test_notify_master.OddMaster", "test_sasl.Sasl")
 
 
 def load(names):
@@ -40,7 +43,7 @@ def load(names):
     if names:
         return loader.loadTestsFromNames(
             [name if name.startswith("test_") else "test_" + name for name in names])
-    return loader.discover(HERE, "test_*.py")
+    return loader.discover(FOLDER, "test_*.py")
 
 
 def classes(suite):
@@ -50,29 +53,46 @@ def classes(suite):
     return list(dict.fromkeys(name for part in suite for name in classes(part)))
 
 
-def run_class(name):
-    return subprocess.run([sys.executable, os.path.abspath(__file__), name], text=True, check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+def run_class(name, running):
+    """Returns: its output, the seconds it took. running: where its process is kept meanwhile."""
+    began = time.monotonic()
+    with subprocess.Popen([sys.executable, os.path.abspath(__file__), "--dir", FOLDER, name],
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        running.append(process)
+        text = process.communicate()[0]
+        running.remove(process)
+    return text, time.monotonic() - began
 
 
 def run_together(jobs, suite):
     order = sorted(classes(suite), key=lambda name: (LONG + (name,)).index(name))
     passed = failed = 0
+    took = {}
+    running = []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for done in concurrent.futures.as_completed([pool.submit(run_class, n) for n in order]):
-            text, counts = done.result(), None
-            print(text, flush=True)
-            for counts in re.finditer(r"^(\d+) passed, (\d+) failed$", text, re.M):
-                pass
-            passed += int(counts[1]) if counts else 0
-            failed += int(counts[2]) if counts else 1
+        runs = {pool.submit(run_class, name, running): name for name in order}
+        try:
+            for done in concurrent.futures.as_completed(runs):
+                (text, took[runs[done]]), counts = done.result(), None
+                print(text, flush=True)
+                for counts in re.finditer(r"^(\d+) passed, (\d+) failed$", text, re.M):
+                    pass
+                passed += int(counts[1]) if counts else 0
+                failed += int(counts[2]) if counts else 1
+        except harness.Ended:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                process.terminate()
+            raise
+    longest = sorted(took, key=took.get, reverse=True)[:12]
+    print("longest: " + ", ".join(f"{name} {took[name]:.0f} s" for name in longest))
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
 
 
 def main():
     harness.end_in_order()
-    names = sys.argv[1:]
+    names = sys.argv[3:] if sys.argv[1:2] == ["--dir"] else sys.argv[1:]
     if names[:1] == ["--jobs"]:
         return run_together(int(names[1]), load(names[2:]))
     suite = load(names)
@@ -82,7 +102,8 @@ def main():
     left_out = len(result.skipped)
     passed = max(result.testsRun - failed - left_out, 0)
     if left_out:
-        print(f"{left_out} left out: they need root")
+        reasons = sorted({reason for _, reason in result.skipped})
+        print(f"{left_out} left out: {', '.join(reasons)}")
     if os.environ.get("CI"):
         failed += left_out
     if result.testsRun == 0:
@@ -92,4 +113,8 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except harness.Ended as ended:
+        harness.Place.close_all()
+        sys.exit(ended.status)

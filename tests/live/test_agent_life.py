@@ -18,16 +18,19 @@ SCALE = float(os.environ.get("VADM_TEST_SCALE", "1"))
 SLACK = 0 if SCALE == 1 else 3  # sanitizers
 RESTARTS = max(4, round(20 * SCALE))
 LIST_SERVERS, PROC_OPEN = 4, 1
+SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"
 
 
 class Asker(threading.Thread):
-    """A manager that asks all the time: how long the slowest answer took."""
+    """A manager that asks all the time: how long the slowest answer took, and, for comparison, how
+    often snmpd was late with an answer of its own."""
 
     def __init__(self, snmpd, *oids):
         super().__init__(daemon=True)
         self.session = ber.Session(snmpd.port, harness.READ)
         self.oids, self.done = oids, threading.Event()
         self.slowest, self.count, self.late, self.unanswered = 0, 0, 0, 0
+        self.snmpd_late = 0
 
     def __enter__(self):
         self.start()
@@ -39,22 +42,28 @@ class Asker(threading.Thread):
         self.session.close()
 
     def check(self, case):
-        """No answer takes 100 ms, but for one in a hundred on a machine that has other work."""
+        """No answer takes 100 ms, but for one in a hundred, and what a machine that has other work
+        makes of it: an answer of the agent takes three processes' turns, one of snmpd two."""
         print(f"\n{self.count} requests, the slowest {self.slowest * 1000:.1f} ms", end="")
         case.assertEqual(self.unanswered, 0)
-        case.assertLessEqual(self.late, self.count / 100)
+        case.assertLessEqual(self.late, self.count / 100 + 3 * self.snmpd_late)
         case.assertLess(self.slowest, 1 + SLACK)
+
+    def ask(self, *oids):
+        """Returns how long it took."""
+        began = time.monotonic()
+        try:
+            self.session.get(*oids)
+        except TimeoutError:
+            self.unanswered += 1
+        return time.monotonic() - began
 
     def run(self):
         while not self.done.is_set():
-            began = time.monotonic()
-            try:
-                self.session.get(*self.oids)
-            except TimeoutError:
-                self.unanswered += 1
-            took = time.monotonic() - began
+            took = self.ask(*self.oids)
             self.slowest = max(self.slowest, took)
             self.late += took >= 0.1 + SLACK
+            self.snmpd_late += self.ask(SYS_UP_TIME) >= 0.1 + SLACK
             self.count += 1
             self.done.wait(0.005)
 
@@ -138,10 +147,15 @@ class Life(unittest.TestCase):
         """Served from what was read last until that is 3 intervals old, and then unreachable; no
         answer takes long."""
         libvirtd = harness.Libvirtd(self.place)
-        agent = self.start(libvirtd)
+        agent = self.start(libvirtd, log="level = 1")
         with Asker(self.snmpd, oid("lvaDaemonState"), oid("lvaServerName", 2),
                    oid("lvaClientNumber")) as asker:
             for _ in range(2):
+                # stopped just behind a reading: one stopped before the next may be as old as the
+                # interval and all that the machine has kept a reading waiting
+                readings = agent.log_text().count(": read with ")
+                harness.wait_for(lambda: agent.log_text().count(": read with ") > readings,
+                                 "a reading")
                 libvirtd.process.kill(signal.SIGSTOP)
                 began = time.monotonic()
                 while time.monotonic() - began < 2 * self.INTERVAL - 0.1:

@@ -310,10 +310,15 @@ class Program(unittest.TestCase):
         self.assertEqual(agent.process.wait(), 0)
         self.assertLess(time.monotonic() - began, 2 + SLACK)
 
+    @staticmethod
+    def wait_for_start(agent, starts=0):
+        """The log says so once more than starts times; before that a signal ends any process."""
+        harness.wait_for(lambda: agent.log_text().count(" is ready") > starts, agent.log_text)
+
     def test_ends_in_every_state(self):
         """Daemon and master agent alive, stopped, dead, or never there: within 2 s, status 0."""
         libvirtd = harness.Libvirtd(self.place)
-        agent = harness.Agent(self.place, self.snmpd, ("libvirtd", libvirtd.admin))
+        agent = harness.Agent(self.place, self.snmpd, ("libvirtd", libvirtd.admin), log="level = 2")
         processes = {"daemon": libvirtd, "master": self.snmpd}
         agent.wait_for_state("up")
         self.ends(agent, signal.SIGINT)
@@ -327,31 +332,29 @@ class Program(unittest.TestCase):
                     subject.process.kill(number)
                     self.ends(agent)
                     if number == signal.SIGSTOP:  # and started while it is stopped
+                        starts = agent.log_text().count(" is ready")
                         agent.process = self.place.spawn(agent.name, agent.process.argv)
-                        time.sleep(0.5)
+                        self.wait_for_start(agent, starts)
                         self.ends(agent)
                         subject.process.kill(signal.SIGCONT)
                     else:
                         subject.process.wait()
                         subject.start()
         agent = harness.Agent(self.place, None, ("absent", self.place.path("absent")),
-                              name="lonely", snmp=f"master = unix:{self.place.path('nowhere')}")
-        time.sleep(0.5)
-        self.assertTrue(agent.process.alive())
+                              name="lonely", snmp=f"master = unix:{self.place.path('nowhere')}",
+                              log="level = 2")
+        self.wait_for_start(agent)
         self.ends(agent)
 
     def test_readiness(self):
         """READY=1 although nobody is there, STOPPING=1."""
-        path = self.place.path("notify")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.bind(path)
-            manager.settimeout(harness.PATIENCE)
-            agent = harness.Agent(self.place, None, ("libvirtd", self.place.path("absent")),
-                                  snmp=f"master = unix:{self.place.path('nowhere')}",
-                                  env={"NOTIFY_SOCKET": path})
-            self.assertIn(b"READY=1", manager.recv(1000))
-            self.ends(agent)
-            self.assertIn(b"STOPPING=1", manager.recv(1000))
+        manager = harness.Manager(self.place)
+        agent = harness.Agent(self.place, None, ("libvirtd", self.place.path("absent")),
+                              snmp=f"master = unix:{self.place.path('nowhere')}", env=manager.env)
+        self.assertEqual(manager.next(), ["READY=1"])
+        self.assertEqual(manager.next(), ["STATUS=Waiting for the master agent"])
+        self.ends(agent)
+        manager.wait_for("STOPPING=1")
 
     @harness.needs_root
     def test_other_user(self):

@@ -98,10 +98,10 @@ class Stopped(contextlib.ExitStack):
     KINDS = ("virsh", "virt-admin")
     PHASES = ("before", "during", "after")
 
-    def __init__(self, place, snmpd, libvirtd):
+    def __init__(self, place, snmpd, libvirtd, retry=1):
         super().__init__()
         self.snmpd = snmpd
-        self.daemon = harness.Virtadmd(place, libvirtd, snmpd)
+        self.daemon = harness.Virtadmd(place, libvirtd, snmpd, retry=retry)
         beside = self.enter_context(harness.Place())
         self.control_snmpd = harness.Snmpd(beside)
         self.control = harness.Virtadmd(beside, libvirtd, self.control_snmpd)

@@ -49,7 +49,10 @@ class Start(unittest.TestCase):
             ("[server libvirtd]\nmax_client_requests = 0\n", r"max_client_requests.*0"),
             ("[server libvirtd]\nprogram = web\n", r"program.*web"),
             ("[server libvirtd]\nlisten = carrier-pigeon:/x\n", r"listen.*carrier-pigeon"),
-            ("[server libvirtd]\nlisten = tls:[::]:16514\n", r"listen.*tls"),
+            ("[server libvirtd]\nlisten = tls:[::]:16514\n", r"ca_file.*tls:\[::\]:16514"),
+            ("[server libvirtd]\nlisten = tcp:localhost:16509\n", r"listen.*'localhost'.*numeric"),
+            ("[server admin]\nlisten = tcp:127.0.0.1:16509\n", r"server admin.*listen.*relay"),
+            ("[server libvirtd]\nauth_timeout = 0\n", r"auth_timeout.*0"),
             (f"[server libvirtd]\nlisten = unix:{long}\n", r"listen.*(long|107|108)"),
             ("[server libvirtd]\nsocket_mode = 0999\n", r"socket_mode.*0999"),
             ("[server libvirtd]\nsocket_group = nosuchgroup\n", r"socket_group.*nosuchgroup"),
@@ -186,14 +189,13 @@ class Start(unittest.TestCase):
             self.assertEqual(os.listdir(daemon.dir), [])
 
     def test_readiness(self):
-        path = self.place.path("notify")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.bind(path)
-            notify.settimeout(harness.PATIENCE)
-            daemon = harness.Virtadmd(self.place, env={"NOTIFY_SOCKET": path})
-            self.assertIn(b"READY=1", notify.recv(4096))
-            daemon.stop()
-            self.assertIn(b"STOPPING=1", notify.recv(4096))
+        manager = harness.Manager(self.place)
+        daemon = harness.Virtadmd(self.place, env=manager.env)
+        self.assertEqual(manager.next(), ["READY=1"])
+        self.assertEqual(manager.next(), ["STATUS=SNMP is switched off"])
+        daemon.stop()
+        # the time limit of the manager is no shorter than shutdown_timeout (5) and some more
+        self.assertEqual(manager.next(), ["STOPPING=1", "EXTEND_TIMEOUT_USEC=15000000"])
 
     def test_environment(self):
         daemon = harness.Virtadmd(self.place, env={"VIRTADM_DEBUG": "1",

@@ -8,11 +8,13 @@ AGENT_SET = $(AGENT_REQUEST) tests/unit/agent-fixture.c tests/unit/agent-fixture
 check_PROGRAMS += tests/unit/test-agent-mib tests/unit/test-agent-set \
 	tests/unit/test-agent-phases tests/unit/test-agent-delegation tests/unit/test-agent-settings \
 	tests/unit/test-agent-notify tests/unit/test-agent-notify-master \
-	tests/unit/test-agent-notify-back tests/unit/test-agent-notification
+	tests/unit/test-agent-notify-back tests/unit/test-agent-notification tests/unit/test-watchdog \
+	tests/unit/test-snmp-refused
 TESTS += tests/unit/test-agent-mib tests/unit/test-agent-set \
 	tests/unit/test-agent-phases tests/unit/test-agent-delegation tests/unit/test-agent-settings \
 	tests/unit/test-agent-notify tests/unit/test-agent-notify-master \
-	tests/unit/test-agent-notify-back tests/unit/test-agent-notification
+	tests/unit/test-agent-notify-back tests/unit/test-agent-notification tests/unit/test-watchdog \
+	tests/unit/test-snmp-refused
 EXTRA_DIST += tests/unit/agent-expected.inc
 tests_unit_test_agent_mib_SOURCES = tests/unit/test-agent-mib.c $(AGENT_REQUEST)
 tests_unit_test_agent_mib_CFLAGS = $(AGENT_TEST_CFLAGS)
@@ -45,6 +47,14 @@ tests_unit_test_agent_notify_back_LDADD = $(AGENT_TEST_LIBS)
 tests_unit_test_agent_notification_SOURCES = tests/unit/test-agent-notification.c $(AGENT_FAKE)
 tests_unit_test_agent_notification_CFLAGS = $(AGENT_TEST_CFLAGS)
 tests_unit_test_agent_notification_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_watchdog_SOURCES = tests/unit/test-watchdog.c tests/unit/loop.h $(AGENT_FAKE)
+tests_unit_test_watchdog_CFLAGS = $(AGENT_TEST_CFLAGS)
+tests_unit_test_watchdog_LDADD = $(AGENT_TEST_LIBS)
+tests_unit_test_snmp_refused_SOURCES = tests/unit/test-snmp-refused.c tests/unit/loop.h \
+	$(PROGRAM_SOURCES) $(AGENT_FAKE)
+tests_unit_test_snmp_refused_CFLAGS = $(AGENT_TEST_CFLAGS) $(SYSTEMD_CFLAGS)
+tests_unit_test_snmp_refused_LDADD = libvadm-agent.la libvadm-daemon.la libvadm-common.la \
+	$(CHECK_LIBS) $(NETSNMP_LIBS) $(GLIB_LIBS) $(SYSTEMD_LIBS)
 
 # The snmp thread around fake sources: live tests run it, hence it is made by 'make'.
 noinst_PROGRAMS += tests/unit/agent-probe

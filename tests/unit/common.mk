@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 EXTRA_DIST += tests/unit/log-fixture.h
-common_tests = tests/unit/test-common tests/unit/test-log tests/unit/test-log-file \
+common_tests = tests/unit/test-common tests/unit/test-inet tests/unit/test-log tests/unit/test-log-file \
 	tests/unit/test-log-guard \
 	tests/unit/test-log-guard-races tests/unit/test-log-guard-sets tests/unit/test-log-threads
 check_PROGRAMS += $(common_tests)
@@ -28,3 +28,6 @@ tests_unit_test_log_threads_LDADD = $(common_test_libs)
 tests_unit_test_common_SOURCES = tests/unit/test-common.c
 tests_unit_test_common_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_common_LDADD = $(common_test_libs)
+tests_unit_test_inet_SOURCES = tests/unit/test-inet.c
+tests_unit_test_inet_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_inet_LDADD = $(common_test_libs)

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/inet.h"
 #include "rpc/rpc-error.h"
 
 Fixture fix;
@@ -163,6 +164,7 @@ echo_on_free(VadmProgram *program)
 
 static const VadmProgramClass echo_class = {
     .name = "echo",
+    .descriptors = TRUE,
     .handles = echo_handles,
     .call = echo_on_call,
     .stream = echo_on_stream,
@@ -370,19 +372,35 @@ count_threads(void)
 
 /* Peers */
 
+static Peer *
+peer_new_at(const struct sockaddr *address, socklen_t length)
+{
+    Peer *peer = g_new0(Peer, 1);
+
+    peer->fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(peer->fd, 0);
+    ck_assert_msg(connect(peer->fd, address, length) == 0, "connect: %s", g_strerror(errno));
+    ck_assert_int_eq(fcntl(peer->fd, F_SETFL, O_NONBLOCK), 0);
+    peer->framer = vadm_framer_new();
+    return peer;
+}
+
 Peer *
 peer_new(const char *path)
 {
-    Peer *peer = g_new0(Peer, 1);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
-    peer->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    ck_assert_int_ge(peer->fd, 0);
-    ck_assert_msg(connect(peer->fd, (struct sockaddr *)&address, sizeof(address)) == 0, "%s: %s",
-                  path, g_strerror(errno));
-    peer->framer = vadm_framer_new();
-    return peer;
+    return peer_new_at((struct sockaddr *)&address, sizeof(address));
+}
+
+Peer *
+peer_new_inet(const VadmInetAddress *address)
+{
+    struct sockaddr_storage raw;
+    socklen_t length = vadm_inet_to_sockaddr(address, &raw);
+
+    return peer_new_at((struct sockaddr *)&raw, length);
 }
 
 void

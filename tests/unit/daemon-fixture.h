@@ -76,6 +76,7 @@ void turn(void);
 void settle(void);
 
 Peer *peer_new(const char *path);
+Peer *peer_new_inet(const VadmInetAddress *address);
 void peer_free(Peer *peer);
 /** Sends all, running the main loop meanwhile. */
 void peer_write(Peer *peer, gconstpointer data, gsize length);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-check_PROGRAMS += tests/unit/test-config tests/unit/test-config-agent tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
+check_PROGRAMS += tests/unit/test-config tests/unit/test-config-agent tests/unit/test-config-fuzz tests/unit/test-config-listen tests/unit/test-pool tests/unit/test-pool-place tests/unit/test-txn \
 	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-storage tests/unit/test-saver \
 	tests/unit/test-state tests/unit/test-state-file
-TESTS += tests/unit/test-config tests/unit/test-config-agent tests/unit/test-config-fuzz tests/unit/test-pool tests/unit/test-txn \
+TESTS += tests/unit/test-config tests/unit/test-config-agent tests/unit/test-config-fuzz tests/unit/test-config-listen tests/unit/test-pool tests/unit/test-pool-place tests/unit/test-txn \
 	tests/unit/test-reload tests/unit/test-confirm tests/unit/test-storage tests/unit/test-saver \
 	tests/unit/test-state tests/unit/test-state-file
 
@@ -25,16 +25,24 @@ tests_unit_test_config_agent_SOURCES = tests/unit/test-config-agent.c \
 tests_unit_test_config_agent_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_config_agent_LDADD = $(CONFIG_BED)
 
+tests_unit_test_config_listen_SOURCES = tests/unit/test-config-listen.c \
+	tests/unit/config-fixture.h
+tests_unit_test_config_listen_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_config_listen_LDADD = $(CONFIG_BED)
+
 tests_unit_test_config_fuzz_SOURCES = tests/unit/test-config-fuzz.c
 tests_unit_test_config_fuzz_CFLAGS = $(UNIT_CFLAGS) \
 	-DEXAMPLE='"$(abs_top_srcdir)/docs/virtadmd.conf.example"'
 tests_unit_test_config_fuzz_LDADD = $(CONFIG_BED)
 
-POOL_SOURCES = lib/daemon/pool.c lib/daemon/pool-change.c
+POOL_SOURCES = lib/daemon/pool.c lib/daemon/pool-change.c lib/daemon/pool-place.c
 
 tests_unit_test_pool_SOURCES = tests/unit/test-pool.c $(POOL_SOURCES)
 tests_unit_test_pool_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_pool_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
+tests_unit_test_pool_place_SOURCES = tests/unit/test-pool-place.c $(POOL_SOURCES)
+tests_unit_test_pool_place_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_pool_place_LDADD = libvadm-common.la $(CHECK_LIBS) $(GLIB_LIBS)
 
 # Not linked with libvadm-daemon: the test is the daemon, the servers and the clients.
 tests_unit_libtxn_bed_la_CFLAGS = $(UNIT_CFLAGS)

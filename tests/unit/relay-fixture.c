@@ -15,19 +15,24 @@ struct _VadmDaemon {
 struct _VadmServer {
     Relay *relay;
     VadmUpstreamState state;
-    guint auth_failures;
+    guint auth_failures, complaints;
 };
+
+static GIOStream no_stream;
 
 struct _VadmClient {
     gint refs;
     Relay *relay;
     gboolean readonly;
+    VadmTransport transport;
     gint closed;
     VadmIdentity *identity;
     gboolean authenticated;
     GPtrArray *received;
     gsize queued;
     gboolean hold, pings;
+    GIOStream *stream; /* (nullable): a layer */
+    guint clear;       /* messages received in front of it */
     VadmDisconnectReason reason;
     gpointer data;
     GDestroyNotify destroy;
@@ -38,6 +43,19 @@ VadmMailbox *
 vadm_daemon_get_mailbox(VadmDaemon *daemon)
 {
     return daemon->mailbox;
+}
+
+guint
+vadm_daemon_get_spare_fds(const VadmDaemon *daemon)
+{
+    (void)daemon;
+    return 0;
+}
+
+VadmServer *
+vadm_client_get_server(const VadmClient *client)
+{
+    return client->relay->server;
 }
 
 GMainContext *
@@ -96,6 +114,13 @@ vadm_server_note_auth_failure(VadmServer *server, VadmClient *client)
     server->auth_failures++;
 }
 
+gboolean
+vadm_server_may_complain(VadmServer *server)
+{
+    server->complaints++;
+    return FALSE;
+}
+
 VadmClient *
 vadm_client_ref(VadmClient *client)
 {
@@ -112,6 +137,7 @@ vadm_client_unref(VadmClient *client)
         client->destroy(client->data);
     vadm_identity_unref(client->identity);
     g_ptr_array_unref(client->received);
+    g_clear_object(&client->stream);
     g_free(client);
 }
 
@@ -132,6 +158,12 @@ gboolean
 vadm_client_is_readonly(const VadmClient *client)
 {
     return client->readonly;
+}
+
+VadmTransport
+vadm_client_get_transport(const VadmClient *client)
+{
+    return client->transport;
 }
 
 VadmIdentity *
@@ -178,6 +210,27 @@ void
 vadm_client_set_hold(VadmClient *client, gboolean hold)
 {
     client->hold = hold;
+}
+
+GSocket *
+vadm_client_get_socket(VadmClient *client)
+{
+    (void)client;
+    return NULL;
+}
+
+/* The relay only hands it on. */
+GIOStream *
+vadm_client_get_stream(VadmClient *client)
+{
+    return client->closed ? NULL : &no_stream;
+}
+
+void
+vadm_client_set_stream(VadmClient *client, GIOStream *stream)
+{
+    g_set_object(&client->stream, stream);
+    client->clear = client->received->len;
 }
 
 void
@@ -301,6 +354,12 @@ relay_auth_failures(Relay *relay)
     return relay->server->auth_failures;
 }
 
+guint
+relay_complaints(Relay *relay)
+{
+    return relay->server->complaints;
+}
+
 /* Clients */
 
 VadmClient *
@@ -311,6 +370,7 @@ client_new(Relay *relay, gboolean readonly)
     client->refs = 1;
     client->relay = relay;
     client->readonly = readonly;
+    client->transport = VADM_TRANSPORT_UNIX;
     client->authenticated = TRUE;
     client->identity = vadm_identity_new();
     client->received = g_ptr_array_new_with_free_func(message_destroy);
@@ -325,6 +385,12 @@ client_new_stranger(Relay *relay)
 
     client->authenticated = FALSE;
     return client;
+}
+
+void
+client_set_transport(VadmClient *client, VadmTransport transport)
+{
+    client->transport = transport;
 }
 
 /* As the server does it: the client is closed first, then the program is told. */
@@ -349,6 +415,12 @@ client_at(VadmClient *client, guint index)
 {
     WAIT_FOR(client->received->len > index);
     return g_ptr_array_index(client->received, index);
+}
+
+guint
+client_clear(VadmClient *client)
+{
+    return client->stream ? client->clear : 0;
 }
 
 gboolean

@@ -72,6 +72,8 @@ char *relay_path(Relay *relay, const char *name);
 VadmUpstreamState relay_state(Relay *relay);
 VadmPoolStats relay_pool_stats(Relay *relay);
 guint relay_auth_failures(Relay *relay);
+/* Lines about clients that would have been logged: the server has had enough of them. */
+guint relay_complaints(Relay *relay);
 
 Upstream *upstream_new(const char *path);
 void upstream_free(Upstream *upstream);
@@ -87,10 +89,14 @@ void peer_close(Peer *peer);
 VadmClient *client_new(Relay *relay, gboolean readonly);
 /* One that has to authenticate itself, by SASL. */
 VadmClient *client_new_stranger(Relay *relay);
+/* A new one's is unix. */
+void client_set_transport(VadmClient *client, VadmTransport transport);
 void client_disconnect(VadmClient *client);
 /* All that was sent to the client: of VadmMessage. */
 GPtrArray *client_received(VadmClient *client);
 VadmMessage *client_at(VadmClient *client, guint index);
+/* Messages that the client got before its stream became a layer; 0: it did not. */
+guint client_clear(VadmClient *client);
 gboolean client_held(VadmClient *client);
 gboolean client_pings(VadmClient *client);
 /* 0: not closed. */
@@ -117,6 +123,12 @@ void assert_call_works(VadmClient *client, Upstream *upstream);
 /* Listens and never accepts. */
 int silent_listener(const char *path, int backlog);
 
+/* test-relay-dispatch.c: places in the pool */
+void test_dispatch_add(Suite *suite);
+/* test-relay-fds.c: calls and replies with descriptors */
+void test_fds_add(Suite *suite);
+/* test-relay-log.c: what clients can have logged */
+void test_log_add(Suite *suite);
 /* test-relay-state.c: what is known of the upstream */
 void test_state_add(Suite *suite);
 /* test-relay-upstream.c: reaching, losing and holding back the upstream */

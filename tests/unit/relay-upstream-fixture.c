@@ -176,7 +176,8 @@ peer_message(VadmConn *conn, VadmMessage *message, gpointer user)
             vadm_conn_send(peer->conn, raw_message(VADM_RPC_PROGRAM_KEEPALIVE, VADM_RPC_EVENT, 2, 0,
                                                    0, NULL, 0));
         vadm_message_free(message);
-    } else if (message->header.type != VADM_RPC_CALL) {
+    } else if (message->header.type != VADM_RPC_CALL &&
+               message->header.type != VADM_RPC_CALL_WITH_FDS) {
         g_ptr_array_add(peer->streams, message);
     } else if (peer_handles_itself(data->upstream, peer, message)) {
         vadm_message_free(message);
@@ -214,6 +215,7 @@ upstream_incoming(GSocketService *service, GSocketConnection *stream, GObject *s
     peer->streams = g_ptr_array_new_with_free_func(message_destroy);
     peer->fields = g_ptr_array_new_with_free_func(g_free);
     peer->conn = vadm_conn_new(G_IO_STREAM(stream), NULL, &handlers, data);
+    vadm_conn_accept_descriptors(peer->conn, 0);
     g_ptr_array_add(upstream->peers, peer);
     if (upstream->greeting) {
         GOutputStream *output = g_io_stream_get_output_stream(G_IO_STREAM(stream));

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 SERVER_TESTS = \
+	tests/unit/test-auth-deadline \
 	tests/unit/test-client \
+	tests/unit/test-client-fds \
 	tests/unit/test-events \
 	tests/unit/test-events-model \
 	tests/unit/test-events-threads \
@@ -8,15 +10,25 @@ SERVER_TESTS = \
 	tests/unit/test-resolver \
 	tests/unit/test-server \
 	tests/unit/test-service \
+	tests/unit/test-tcp \
 	tests/unit/test-workers
 SERVER_FIXTURE = tests/unit/daemon-fixture.c tests/unit/daemon-fixture.h
 SERVER_TEST_LIBS = libvadm-daemon.la $(CHECK_LIBS) $(GLIB_LIBS)
 check_PROGRAMS += $(SERVER_TESTS)
 TESTS += $(SERVER_TESTS)
 
+tests_unit_test_auth_deadline_SOURCES = tests/unit/test-auth-deadline.c \
+	tests/unit/events-fixture.h $(SERVER_FIXTURE)
+tests_unit_test_auth_deadline_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_auth_deadline_LDADD = $(SERVER_TEST_LIBS)
+
 tests_unit_test_client_SOURCES = tests/unit/test-client.c $(SERVER_FIXTURE)
 tests_unit_test_client_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_client_LDADD = $(SERVER_TEST_LIBS)
+
+tests_unit_test_client_fds_SOURCES = tests/unit/test-client-fds.c $(SERVER_FIXTURE)
+tests_unit_test_client_fds_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_client_fds_LDADD = $(SERVER_TEST_LIBS)
 
 tests_unit_test_events_SOURCES = tests/unit/test-events.c tests/unit/events-fixture.h $(SERVER_FIXTURE)
 tests_unit_test_events_CFLAGS = $(UNIT_CFLAGS)
@@ -51,3 +63,7 @@ tests_unit_test_service_LDADD = $(SERVER_TEST_LIBS)
 tests_unit_test_workers_SOURCES = tests/unit/test-workers.c tests/unit/events-fixture.h $(SERVER_FIXTURE)
 tests_unit_test_workers_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_workers_LDADD = $(SERVER_TEST_LIBS)
+
+tests_unit_test_tcp_SOURCES = tests/unit/test-tcp.c tests/unit/events-fixture.h $(SERVER_FIXTURE)
+tests_unit_test_tcp_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tcp_LDADD = $(SERVER_TEST_LIBS)

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "admin/session-calls.h"
+#include "loop.h"
 #include "peer-fixture.h"
 #include "rpc/admin.h"
 #include "rpc/protocol.h"
@@ -52,16 +53,7 @@ extern int act_on;
 extern const VadmSessionHandlers handlers;
 
 /* Runs the main loop until @condition holds; fails the test after ten seconds. */
-#define WAIT_FOR(condition)                                                                        \
-    do {                                                                                           \
-        gint64 deadline_ = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;                           \
-        while (!(condition)) {                                                                     \
-            ck_assert_msg(g_get_monotonic_time() < deadline_, "waited in vain for %s",             \
-                          #condition);                                                             \
-            if (!g_main_context_iteration(context, FALSE))                                         \
-                g_usleep(500);                                                                     \
-        }                                                                                          \
-    } while (0)
+#define WAIT_FOR(condition) LOOP_WAIT_FOR(context, condition)
 
 void setup(void);
 void teardown(void);

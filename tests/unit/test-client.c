@@ -280,6 +280,37 @@ START_TEST(a_hold_stops_reading)
 }
 END_TEST
 
+START_TEST(another_stream)
+{
+    g_autoptr(VadmClient) client = NULL;
+    g_autoptr(GIOStream) stream = NULL;
+    Peer *peer;
+
+    fixture_start();
+    peer = peer_new(fix.path);
+    client = get_client(1);
+    ck_assert(G_IS_SOCKET(vadm_client_get_socket(client)));
+    stream = g_object_ref(vadm_client_get_stream(client));
+    peer_call(peer, ECHO_NOW, 1, "one");
+    peer_expect_reply(peer, 1, "one");
+    vadm_client_set_stream(client, stream); /* a layer that changes nothing */
+    peer_call(peer, ECHO_NOW, 2, "two");
+    peer_expect_reply(peer, 2, "two");
+
+    /* what is held back has come in front of the layer */
+    for (guint32 i = 3; i <= 3 + vadm_client_get_server(client)->requests_max; i++)
+        peer_call(peer, ECHO_KEEP, i, "");
+    SPIN_UNTIL(!g_queue_is_empty(client->held));
+    vadm_client_set_stream(client, stream);
+    peer_expect_eof(peer);
+    ck_assert_int_eq(client->reason, VADM_DISCONNECT_PROTOCOL_ERROR);
+    ck_assert_ptr_null(vadm_client_get_socket(client));
+    ck_assert_ptr_null(vadm_client_get_stream(client));
+    vadm_client_set_stream(client, stream);
+    peer_free(peer);
+}
+END_TEST
+
 /* Else the dead would keep their places for as long as an upstream is stuck. */
 START_TEST(who_goes_while_held_is_noticed)
 {
@@ -522,6 +553,7 @@ main(void)
     tcase_add_test(tcase, errors_for_who_does_not_read_are_bounded);
     tcase_add_test(tcase, streams_do_not_overtake_their_call);
     tcase_add_test(tcase, a_hold_stops_reading);
+    tcase_add_test(tcase, another_stream);
     tcase_add_test(tcase, who_goes_while_held_is_noticed);
     tcase_add_test(tcase, what_does_not_belong_here);
     tcase_add_test(tcase, garbage_closes);

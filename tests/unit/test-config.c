@@ -137,6 +137,9 @@ START_TEST(servers_get_their_index)
 END_TEST
 
 #define RELAY(name) "[server " name "]\nlisten = unix:" name "\nupstream = unix:/u\n"
+#define KINDS                                                                                      \
+    "unix-ro:PATH, tcp:ADDRESS:PORT or tls:ADDRESS:PORT, or one of them with SASL, such as "       \
+    "unix+sasl:PATH"
 #define LONG_NAME                                                                                  \
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
     "aa"
@@ -206,27 +209,22 @@ static const struct {
     {"[server libvirtd]\nkeepalive_interval = -2\n",
      "group [server libvirtd], key keepalive_interval: value '-2': "
      "must be -1 (never) or a number from 1 to 86400"},
-    {"[server libvirtd]\nlisten = tcp+sasl:0.0.0.0:16509\n",
-     "group [server libvirtd], key listen: value 'tcp+sasl:0.0.0.0:16509': "
-     "'tcp+sasl:0.0.0.0:16509': tcp+sasl is not available in this version"},
     {"[server libvirtd]\nlisten = vsock:1\n",
-     "group [server libvirtd], key listen: value 'vsock:1': 'vsock:1' must be unix:PATH, "
-     "unix-ro:PATH, unix+sasl:PATH or unix-ro+sasl:PATH"},
+     "group [server libvirtd], key listen: value 'vsock:1': 'vsock:1' must be unix:PATH, " KINDS},
     {"[server libvirtd]\nlisten = unix\n",
-     "group [server libvirtd], key listen: value 'unix': 'unix' must be unix:PATH, "
-     "unix-ro:PATH, unix+sasl:PATH or unix-ro+sasl:PATH"},
+     "group [server libvirtd], key listen: value 'unix': 'unix' must be unix:PATH, " KINDS},
     {"[server libvirtd]\nlisten = unix+ssl:a\n",
-     "group [server libvirtd], key listen: value 'unix+ssl:a': 'unix+ssl:a' must be unix:PATH, "
-     "unix-ro:PATH, unix+sasl:PATH or unix-ro+sasl:PATH"},
+     "group [server libvirtd], key listen: value 'unix+ssl:a': 'unix+ssl:a' must be "
+     "unix:PATH, " KINDS},
 #ifdef HAVE_SASL
     {"[server libvirtd]\nlisten = unix+sasl\n",
-     "group [server libvirtd], key listen: value 'unix+sasl': 'unix+sasl' must be unix:PATH, "
-     "unix-ro:PATH, unix+sasl:PATH or unix-ro+sasl:PATH"},
+     "group [server libvirtd], key listen: value 'unix+sasl': 'unix+sasl' must be "
+     "unix:PATH, " KINDS},
     {"[server libvirtd]\nlisten = unix+sasl:\n",
      "group [server libvirtd], key listen: value 'unix+sasl:': the path of the socket is missing"},
     {"[server libvirtd]\nlisten = unix+sasl:a;unix-ro+sasl:a\n",
      "group [server libvirtd], key listen: value 'unix+sasl:/run/virtadm/a': "
-     "the server 'libvirtd' listens there, too"},
+     "the server 'libvirtd' listens there, too, by 'unix-ro+sasl:/run/virtadm/a'"},
     {"[server libvirtd]\nlisten = unix-ro+sasl:a\nupstream_ro =\n",
      "group [server libvirtd], key listen: value 'unix-ro+sasl:/run/virtadm/a': "
      "a read-only socket needs upstream_ro"},
@@ -245,19 +243,16 @@ static const struct {
      "has at most 107 octets, /run/virtadm/" LONG_NAME "aa has 109"},
     {"[server libvirtd]\nlisten = unix:virtadm-admin-sock\n[server admin]\n",
      "group [server admin], key listen: value 'unix:/run/virtadm/virtadm-admin-sock': "
-     "the server 'libvirtd' listens there, too"},
+     "the server 'libvirtd' listens there, too, by 'unix:/run/virtadm/virtadm-admin-sock'"},
     {"[server libvirtd]\nlisten = unix:a;unix-ro:a\n",
      "group [server libvirtd], key listen: value 'unix:/run/virtadm/a': "
-     "the server 'libvirtd' listens there, too"},
+     "the server 'libvirtd' listens there, too, by 'unix-ro:/run/virtadm/a'"},
     {"[server libvirtd]\nupstream = unix:libvirt-sock\n",
      "group [server libvirtd], key upstream: value '/run/virtadm/libvirt-sock': "
      "is a socket of this daemon itself"},
     {"[server libvirtd]\nupstream_ro =\n",
      "group [server libvirtd], key listen: value 'unix-ro:/run/virtadm/libvirt-sock-ro': "
      "a read-only socket needs upstream_ro"},
-    {"[server libvirtd]\nca_file = /etc/pki/CA/cacert.pem\n",
-     "group [server libvirtd], key ca_file: value '/etc/pki/CA/cacert.pem': "
-     "TLS is not available in this version"},
     {"[server libvirtd]\nindex = 0\n",
      "group [server libvirtd], key index: value '0': must be a number from 1 to 65535"},
     {"[server libvirtd]\nindex = 1\n",

@@ -23,15 +23,35 @@ closelog(void)
 {
 }
 
+static void fake_write(int priority, const char *format, va_list args) G_GNUC_PRINTF(2, 0);
+static void
+fake_write(int priority, const char *format, va_list args)
+{
+    vsnprintf(fake_syslog, sizeof(fake_syslog), format, args);
+    atomic_store(&fake_priority, priority);
+}
+
 void
 syslog(int priority, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    vsnprintf(fake_syslog, sizeof(fake_syslog), format, args);
+    fake_write(priority, format, args);
     va_end(args);
-    atomic_store(&fake_priority, priority);
+}
+
+/* what syslog() is with _FORTIFY_SOURCE, as packages are built */
+void __syslog_chk(int priority, int flag, const char *format, ...) G_GNUC_PRINTF(3, 4);
+void
+__syslog_chk(int priority, int flag, const char *format, ...)
+{
+    va_list args;
+
+    (void)flag;
+    va_start(args, format);
+    fake_write(priority, format, args);
+    va_end(args);
 }
 
 GLogWriterOutput

@@ -14,37 +14,7 @@ playpen=1.3.6.1.4.1.8072.9999.9999.6906
 # Roots: the default, below an enterprise number, one itself, and outside of enterprises.
 roots="$playpen 1.3.6.1.4.1.99999.7 1.3.6.1.4.1.55555 1.3.6.1.3.77"
 module=LIBVIRT-ADMIN-MIB
-passed=0
-failed=0
-
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/test-mib.XXXXXX") || exit 1
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 1' HUP INT TERM
-
-# ok NAME STATUS: counts a result; $tmp/why, if it has something, is shown for a failure.
-ok() {
-    if [ "$2" -eq 0 ]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $1"
-        [ ! -s "$tmp/why" ] || sed 's/^/    /' "$tmp/why" | head -n 20
-    fi
-    rm -f "$tmp/why"
-}
-
-# empty NAME: $tmp/why should be empty. (Not the end of a pipe: that is a process of its own, and
-# what it counts is lost.)
-empty() {
-    [ ! -s "$tmp/why" ]
-    ok "$1" $?
-}
-
-# same NAME EXPECTED FOUND: two files
-same() {
-    diff -u "$2" "$3" >"$tmp/why" 2>&1
-    ok "$1" $?
-}
+. "$here/count.sh"
 
 # missing TOOL: says that it is not there; TRUE when it is missing
 missing() {
@@ -98,10 +68,23 @@ test_interface() {
     empty 'no OID is there twice'
 }
 
-# What the texts promise. rows: those of all objects, as name|syntax|access|text
+# What the texts promise. rows: those of all objects, as name|syntax|access|text: the first sentence
+# from the table, the others from the list behind it.
 test_texts() {
-    sed -n 's/^| [0-9]* | \(lva[A-Za-z0-9]*\) | \(.*\) | \([a-z-]*\) | \(.*\) |$/\1|\2|\3|\4/p' \
-        "$tmp/markdown" | grep -E '\|(read-only|read-write|accessible-for-notify)\|' >"$tmp/rows"
+    awk '
+        match($0, /^- [*][*]lva[A-Za-z0-9]*[*][*]: /) {
+            name = substr($0, 5, RLENGTH - 8)
+            text[name] = text[name] " " substr($0, RLENGTH + 1)
+        }
+        /^[|] [0-9.]+ [|] lva/ && split($0, cell, / [|] /) == 5 &&
+                cell[4] ~ /^(read-only|read-write|accessible-for-notify)$/ {
+            order[++count] = cell[2]
+            row[cell[2]] = cell[2] "|" cell[3] "|" cell[4]
+            sub(/ [|]$/, "", cell[5])
+            text[cell[2]] = cell[5]
+        }
+        END { for (i = 1; i <= count; i++) print row[order[i]] "|" text[order[i]] }' \
+        "$tmp/markdown" >"$tmp/rows"
     cut -d' ' -f1 "$tmp/objects" >"$tmp/expected"
     cut -d'|' -f1 "$tmp/rows" >"$tmp/found"
     same 'the markdown has every object' "$tmp/expected" "$tmp/found"
@@ -318,8 +301,7 @@ test_bad_sources() {
         '/^lvaDaemonName OBJ/,/::=/s/read-only/read-only-x/'
     bad 'a missing description' '::= { lvaDaemon 6 }' '"DESCRIPTION" expected, found "::="' \
         '/^lvaDaemonProcessId OBJ/,/::=/{/DESCRIPTION/d;/"/d;}'
-    bad 'a string without its end' '::= { lvaGroups 14 }' 'a string without its end' \
-        's/^    ::= { lvaGroups 14 }/    ::= { lvaGroups 14 } "/'
+    bad 'a string without its end' '^"END' 'a string without its end' 's/^END/"END/'
     bad 'a character that is none of the language' 'lvaDaemon ?' 'cannot read "?' \
         's/{ lvaDaemon 4 }/{ lvaDaemon ?4 }/'
     bad 'a comment that tools end differently' '^-- the daemon' 'a second "--"' \
@@ -398,6 +380,15 @@ test_usage() {
 test_docs() {
     sed '1,/^<!-- generated /d' "$top/docs/mib.md" >"$tmp/found"
     same 'docs/mib.md is up to date (else: make update-mib-docs)' "$tmp/markdown" "$tmp/found"
+    mkmib --root=$playpen --sheet="$top/docs/oids.md.in" "$source" >"$tmp/sheet" 2>"$tmp/why"
+    ok '--sheet' $?
+    same 'docs/oids.md is up to date (else: make update-mib-docs)' "$tmp/sheet" "$top/docs/oids.md"
+    # Every object that can be read is in the sheet once, with its OID and whether it can be written.
+    sed -n 's/^    \.\([0-9.]*\)\.[0A-Z.]*  *\(lva[A-Za-z0-9]*\)  *\(r[ow]\) .*/\2 \1 \3/p' \
+        "$top/docs/oids.md" | sed 's/\.$//' | sort >"$tmp/found"
+    awk -v root=$playpen '$4 != "NOTIFY" { print $1, root "." $2, $4 == "RW" ? "rw" : "ro" }' \
+        "$tmp/objects" | sort >"$tmp/expected"
+    same 'docs/oids.md has every object' "$tmp/expected" "$tmp/found"
 }
 
 # Sets mibdirs to the folders with MIBs; FALSE when the modules that ours imports are in none.

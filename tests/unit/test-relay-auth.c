@@ -3,8 +3,7 @@
  * The mechanisms are fakes that say what the test tells them to. */
 #include <string.h>
 
-#include "common/lock.h"
-#include "daemon/sasl.h"
+#include "fake-sasl.h"
 #include "tests/unit/relay-fixture.h"
 #include "tests/unit/test-rpc-data.h"
 #include "unit.h"
@@ -16,154 +15,6 @@
 #define VERSION  VADM_REMOTE_PROC_CONNECT_GET_VERSION
 #define FAILED   "authentication failed: authentication failed"
 #define REQUIRED "authentication required"
-
-/* Fakes of lib/daemon/sasl.h */
-
-struct _VadmSasl {
-    int unused;
-};
-
-/* Used by the workers. */
-static struct {
-    VadmMutex lock;
-    VadmCond cond;
-    gboolean blocked; /* turns wait */
-    guint waiting;
-    guint made, freed, starts, steps;
-    GBytes *heard;      /* what the client said last; NULL: nothing */
-    char *mechanism;    /* asked for last */
-    const char *offers; /* NULL: none */
-    gboolean refuses, complete;
-    const void *answer; /* NULL: none */
-    gsize answer_length;
-    char *scripted;
-    const char *user; /* NULL: none that could be used */
-} fake;
-
-static gboolean
-fake_fail(GError **error)
-{
-    g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH, "fake reason");
-    return FALSE;
-}
-
-VadmSasl *
-vadm_sasl_new(GError **error)
-{
-    VADM_LOCK_SCOPE(&fake.lock);
-    (void)error;
-    fake.made++;
-    return g_new0(VadmSasl, 1);
-}
-
-void
-vadm_sasl_free(VadmSasl *sasl)
-{
-    VADM_LOCK_SCOPE(&fake.lock);
-    fake.freed += sasl != NULL;
-    g_free(sasl);
-}
-
-const char *
-vadm_sasl_get_mechanisms(VadmSasl *sasl, GError **error)
-{
-    VADM_LOCK_SCOPE(&fake.lock);
-    ck_assert_ptr_nonnull(sasl);
-    if (!fake.offers)
-        fake_fail(error);
-    return fake.offers;
-}
-
-static gboolean
-fake_turn(const guint8 *data, gsize length, VadmSaslTurn *turn, GError **error)
-{
-    g_clear_pointer(&fake.heard, g_bytes_unref);
-    fake.heard = data ? g_bytes_new(data, length) : NULL;
-    fake.waiting++;
-    while (fake.blocked)
-        vadm_cond_wait(&fake.cond, &fake.lock);
-    fake.waiting--;
-    if (fake.refuses)
-        return fake_fail(error);
-    *turn = (VadmSaslTurn){fake.complete, fake.answer, fake.answer_length};
-    return TRUE;
-}
-
-gboolean
-vadm_sasl_start(VadmSasl *sasl, const char *mechanism, const guint8 *data, gsize length,
-                VadmSaslTurn *turn, GError **error)
-{
-    VADM_LOCK_SCOPE(&fake.lock);
-    ck_assert_ptr_nonnull(sasl);
-    fake.starts++;
-    g_free(fake.mechanism);
-    fake.mechanism = g_strdup(mechanism);
-    return fake_turn(data, length, turn, error);
-}
-
-gboolean
-vadm_sasl_step(VadmSasl *sasl, const guint8 *data, gsize length, VadmSaslTurn *turn, GError **error)
-{
-    VADM_LOCK_SCOPE(&fake.lock);
-    ck_assert_ptr_nonnull(sasl);
-    fake.steps++;
-    return fake_turn(data, length, turn, error);
-}
-
-const char *
-vadm_sasl_get_user(VadmSasl *sasl, GError **error)
-{
-    VADM_LOCK_SCOPE(&fake.lock);
-    ck_assert_ptr_nonnull(sasl);
-    if (!fake.user)
-        fake_fail(error);
-    return fake.user;
-}
-
-/* Parts of fake are locked by the tests only where a turn may run at the same time. */
-
-static void
-setup(void)
-{
-    memset(&fake, 0, sizeof(fake));
-    vadm_mutex_init(&fake.lock);
-    vadm_cond_init(&fake.cond);
-    fake.offers = "SCRAM-SHA-256";
-    fake.user = "fred@example";
-}
-
-static void
-teardown(void)
-{
-    ck_assert_uint_eq(fake.made, fake.freed);
-    g_clear_pointer(&fake.heard, g_bytes_unref);
-    g_free(fake.mechanism);
-    g_free(fake.scripted);
-    vadm_cond_clear(&fake.cond);
-    vadm_mutex_clear(&fake.lock);
-}
-
-static void
-fake_block(gboolean blocked)
-{
-    VADM_LOCK_SCOPE(&fake.lock);
-    fake.blocked = blocked;
-    vadm_cond_broadcast(&fake.cond);
-}
-
-static guint
-fake_count_waiting(void)
-{
-    VADM_LOCK_SCOPE(&fake.lock);
-    return fake.waiting;
-}
-
-static gboolean
-fake_all_freed(void)
-{
-    VADM_LOCK_SCOPE(&fake.lock);
-    return fake.made == fake.freed;
-}
 
 /* START with a mechanism "M" and the data "x", and STEP with the data "y". */
 static const guint8 start_args[] = {0, 0, 0, 1, 'M', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 'x'};
@@ -241,14 +92,14 @@ START_TEST(everything_is_served_after)
 
     assert_ok(call(client, INIT));
     ck_assert(!client_held(client));
-    fake.answer = "challenge";
-    fake.answer_length = 9;
+    fake_sasl.answer = "challenge";
+    fake_sasl.answer_length = 9;
     assert_ok(call(client, START));
     assert_error(call(client, VERSION), 2, VADM_VIR_ERR_RPC, REQUIRED);
     ck_assert_uint_eq(auth_type(client), VADM_REMOTE_AUTH_SASL);
-    fake.complete = TRUE;
+    fake_sasl.complete = TRUE;
     assert_ok(call(client, STEP));
-    ck_assert(fake_all_freed());
+    ck_assert(fake_sasl_all_freed());
     ck_assert(!client_held(client));
     ck_assert_uint_eq(auth_type(client), VADM_REMOTE_AUTH_NONE);
 
@@ -258,7 +109,7 @@ START_TEST(everything_is_served_after)
     assert_error(call(client, STEP), 8, VADM_VIR_ERR_AUTH_FAILED, FAILED);
     polkit = call(client, VADM_REMOTE_PROC_AUTH_POLKIT);
     assert_error(polkit, 9, VADM_VIR_ERR_INTERNAL_ERROR, "did not set virError");
-    ck_assert_uint_eq(fake.made, 1);
+    ck_assert_uint_eq(fake_sasl.made, 1);
     ck_assert_uint_eq(relay_auth_failures(relay), 0);
     ck_assert_int_eq(client_reason(client), 0);
 
@@ -300,9 +151,9 @@ START_TEST(the_order_is_kept)
     assert_error(call(client, wrong->calls[n - 1]), n - 1, VADM_VIR_ERR_AUTH_FAILED, FAILED);
     ck_assert_int_eq(client_reason(client), VADM_DISCONNECT_AUTH_FAILURE);
     ck_assert_uint_eq(relay_auth_failures(relay), 1);
-    ck_assert_uint_eq(fake.starts, wrong->starts);
-    ck_assert_uint_eq(fake.steps, wrong->steps);
-    ck_assert(fake_all_freed());
+    ck_assert_uint_eq(fake_sasl.starts, wrong->starts);
+    ck_assert_uint_eq(fake_sasl.steps, wrong->steps);
+    ck_assert(fake_sasl_all_freed());
     client_disconnect(client);
     relay_free(relay);
 }
@@ -313,14 +164,14 @@ static void
 fault_refusal(Relay *relay)
 {
     (void)relay;
-    fake.refuses = TRUE;
+    fake_sasl.refuses = TRUE;
 }
 
 static void
 fault_no_user(Relay *relay)
 {
     (void)relay;
-    fake.user = NULL;
+    fake_sasl.user = NULL;
 }
 
 static void
@@ -329,8 +180,8 @@ fault_too_long(Relay *relay)
     static const char text[VADM_REMOTE_SASL_DATA_MAX + 1];
 
     (void)relay;
-    fake.answer = text;
-    fake.answer_length = sizeof(text);
+    fake_sasl.answer = text;
+    fake_sasl.answer_length = sizeof(text);
 }
 
 static void
@@ -353,13 +204,13 @@ START_TEST(a_failure_is_counted_and_ends_the_connection)
     assert_ok(call(client, INIT));
     if (last == STEP)
         assert_ok(call(client, START));
-    fake.complete = TRUE;
+    fake_sasl.complete = TRUE;
     faults[_i / 2](relay);
     assert_error(call(client, last), last == STEP ? 2 : 1, VADM_VIR_ERR_AUTH_FAILED, FAILED);
     ck_assert_int_eq(client_reason(client), VADM_DISCONNECT_AUTH_FAILURE);
     ck_assert_uint_eq(relay_auth_failures(relay), 1);
     ck_assert_uint_eq(auth_type(client), VADM_REMOTE_AUTH_SASL);
-    ck_assert(fake_all_freed());
+    ck_assert(fake_sasl_all_freed());
     client_disconnect(client);
     relay_free(relay);
 }
@@ -370,7 +221,7 @@ START_TEST(no_mechanisms_is_a_failure)
     Relay *relay = relay_new(FALSE);
     VadmClient *client = client_new_stranger(relay);
 
-    fake.offers = NULL;
+    fake_sasl.offers = NULL;
     assert_error(call(client, INIT), 0, VADM_VIR_ERR_AUTH_FAILED, FAILED);
     ck_assert_int_eq(client_reason(client), VADM_DISCONNECT_AUTH_FAILURE);
     ck_assert_uint_eq(relay_auth_failures(relay), 1);
@@ -386,13 +237,46 @@ START_TEST(allowed_users_come_in)
     Relay *relay = relay_new(FALSE);
     VadmClient *client = client_new_stranger(relay);
 
-    fake.user = users[_i];
-    fake.complete = TRUE;
+    fake_sasl.user = users[_i];
+    fake_sasl.complete = TRUE;
     relay->config.sasl_allowed_usernames = patterns;
     assert_ok(call(client, INIT));
     assert_ok(call(client, START));
     ck_assert_uint_eq(auth_type(client), VADM_REMOTE_AUTH_NONE);
     client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* The reply that lets the client in is in clear, all behind it is not; and who was let in when he
+ * had gone gets none. */
+START_TEST(the_layer)
+{
+    Relay *relay = relay_new(FALSE);
+    VadmClient *client = client_new_stranger(relay);
+
+    fake_sasl.layer = TRUE;
+    assert_ok(call(client, INIT));
+    assert_ok(call(client, START));
+    ck_assert_uint_eq(client_clear(client), 0);
+    fake_sasl.complete = TRUE;
+    if (_i == 0) {
+        assert_ok(call(client, STEP));
+        ck_assert_uint_eq(client_clear(client), 3);
+        ck_assert(!client_held(client));
+        ck_assert(!fake_sasl_all_freed()); /* the layer has it */
+        ck_assert_uint_eq(auth_type(client), VADM_REMOTE_AUTH_NONE);
+        client_disconnect(client);
+    } else {
+        fake_sasl_block(TRUE);
+        client_call(client, STEP, 2, step_args, sizeof(step_args));
+        while (fake_sasl_count_waiting() == 0)
+            relay_turn();
+        client_disconnect(client);
+        fake_sasl_block(FALSE);
+    }
+    while (!fake_sasl_all_freed())
+        relay_turn();
     relay_free(relay);
 }
 END_TEST
@@ -419,9 +303,9 @@ START_TEST(undecodable_calls)
     }
     ck_assert_uint_eq(relay_auth_failures(relay), 0);
     ck_assert_int_eq(client_reason(client), 0);
-    ck_assert_uint_eq(fake.starts, 0);
+    ck_assert_uint_eq(fake_sasl.starts, 0);
     assert_ok(call(client, START));
-    ck_assert_str_eq(fake.mechanism, "M");
+    ck_assert_str_eq(fake_sasl.mechanism, "M");
     client_disconnect(client);
     relay_free(relay);
 }
@@ -438,16 +322,16 @@ START_TEST(nil_and_empty)
 
     assert_ok(call(client, INIT));
     assert_ok(call(client, START));
-    ck_assert_uint_eq(g_bytes_get_size(fake.heard), 1);
+    ck_assert_uint_eq(g_bytes_get_size(fake_sasl.heard), 1);
     ck_assert_mem_eq(vadm_message_payload(client_at(client, 1), &length), no_answer, 12);
     client_call(client, STEP, 2, nil, sizeof(nil));
     assert_ok(client_at(client, 2));
-    ck_assert_ptr_null(fake.heard);
-    fake.answer = "";
+    ck_assert_ptr_null(fake_sasl.heard);
+    fake_sasl.answer = "";
     client_call(client, STEP, 3, empty, sizeof(empty));
     ck_assert_mem_eq(vadm_message_payload(client_at(client, 3), &length), empty_answer, 12);
-    ck_assert_ptr_nonnull(fake.heard);
-    ck_assert_uint_eq(g_bytes_get_size(fake.heard), 0);
+    ck_assert_ptr_nonnull(fake_sasl.heard);
+    ck_assert_uint_eq(g_bytes_get_size(fake_sasl.heard), 0);
     client_disconnect(client);
     relay_free(relay);
 }
@@ -460,16 +344,16 @@ START_TEST(a_slow_turn_holds_its_client_only)
     VadmClient *slow = client_new_stranger(relay), *other = client_new_stranger(relay);
 
     assert_ok(call(slow, INIT));
-    fake_block(TRUE);
+    fake_sasl_block(TRUE);
     client_call(slow, START, 1, start_args, sizeof(start_args));
     ck_assert(client_held(slow));
-    WAIT_FOR(fake_count_waiting() == 1);
+    WAIT_FOR(fake_sasl_count_waiting() == 1);
     ck_assert_uint_eq(auth_type(other), VADM_REMOTE_AUTH_SASL);
     assert_ok(call(other, INIT));
     ck_assert(!client_held(other));
     ck_assert(client_held(slow));
     ck_assert_uint_eq(client_received(slow)->len, 1);
-    fake_block(FALSE);
+    fake_sasl_block(FALSE);
     assert_ok(client_at(slow, 1));
     ck_assert(!client_held(slow));
     client_disconnect(slow);
@@ -485,29 +369,29 @@ START_TEST(strangers_do_not_get_all_workers)
     Relay *relay = relay_new(TRUE);
     VadmClient *friend = client_new(relay, FALSE), *strangers[20];
 
-    fake.complete = TRUE;
+    fake_sasl.complete = TRUE;
     for (guint i = 0; i < G_N_ELEMENTS(strangers); i++) {
         strangers[i] = client_new_stranger(relay);
         assert_ok(call(strangers[i], INIT));
     }
-    fake_block(TRUE);
+    fake_sasl_block(TRUE);
     for (guint i = 0; i < G_N_ELEMENTS(strangers); i++)
         client_call(strangers[i], START, 1, start_args, sizeof(start_args));
-    WAIT_FOR(fake_count_waiting() == places);
+    WAIT_FOR(fake_sasl_count_waiting() == places);
     for (guint i = 0; i + 2 < G_N_ELEMENTS(strangers); i++)
         client_disconnect(strangers[i]);
     assert_call_works(friend, relay->upstream);
-    ck_assert_uint_eq(fake_count_waiting(), places);
+    ck_assert_uint_eq(fake_sasl_count_waiting(), places);
 
-    fake_block(FALSE);
+    fake_sasl_block(FALSE);
     for (guint i = 18; i < 20; i++) {
         assert_ok(client_at(strangers[i], 1));
         ck_assert_uint_eq(auth_type(strangers[i]), VADM_REMOTE_AUTH_NONE);
         client_disconnect(strangers[i]);
     }
-    ck_assert_uint_eq(fake.starts, places + 2); /* who left the queue was not asked about */
+    ck_assert_uint_eq(fake_sasl.starts, places + 2); /* who left the queue was not asked about */
     client_disconnect(friend);
-    WAIT_FOR(fake_all_freed());
+    WAIT_FOR(fake_sasl_all_freed());
     relay_free(relay);
 }
 END_TEST
@@ -522,15 +406,15 @@ START_TEST(ended_in_the_middle)
         strangers[i] = client_new_stranger(relay);
         assert_ok(call(strangers[i], INIT));
     }
-    fake_block(TRUE);
+    fake_sasl_block(TRUE);
     for (guint i = 0; i < G_N_ELEMENTS(strangers); i++)
         client_call(strangers[i], START, 1, start_args, sizeof(start_args));
-    WAIT_FOR(fake_count_waiting() == 4);
+    WAIT_FOR(fake_sasl_count_waiting() == 4);
     for (guint i = 0; i < G_N_ELEMENTS(strangers); i++)
         client_disconnect(strangers[i]);
-    fake_block(FALSE);
+    fake_sasl_block(FALSE);
     relay_free(relay);
-    ck_assert(fake_all_freed());
+    ck_assert(fake_sasl_all_freed());
 }
 END_TEST
 
@@ -541,18 +425,18 @@ START_TEST(closed_in_the_middle)
     VadmClient *client = client_new_stranger(relay);
 
     assert_ok(call(client, INIT));
-    fake_block(TRUE);
+    fake_sasl_block(TRUE);
     client_call(client, START, 1, start_args, sizeof(start_args));
-    WAIT_FOR(fake_count_waiting() == 1);
-    fake.complete = TRUE;
-    fake.refuses = _i == 1;
+    WAIT_FOR(fake_sasl_count_waiting() == 1);
+    fake_sasl.complete = TRUE;
+    fake_sasl.refuses = _i == 1;
     client_disconnect(client);
-    fake_block(FALSE);
-    WAIT_FOR(fake_all_freed());
-    if (fake.refuses)
+    fake_sasl_block(FALSE);
+    WAIT_FOR(fake_sasl_all_freed());
+    if (fake_sasl.refuses)
         WAIT_FOR(relay_auth_failures(relay) == 1);
     relay_free(relay);
-    ck_assert(fake_all_freed());
+    ck_assert(fake_sasl_all_freed());
 }
 END_TEST
 
@@ -564,10 +448,10 @@ START_TEST(abandoned)
 
     for (int i = 0; i < _i; i++)
         assert_ok(call(client, i == 0 ? INIT : i == 1 ? START : STEP));
-    ck_assert_uint_eq(fake.made, _i > 0);
-    ck_assert_uint_eq(fake.freed, 0);
+    ck_assert_uint_eq(fake_sasl.made, _i > 0);
+    ck_assert_uint_eq(fake_sasl.freed, 0);
     client_disconnect(client);
-    WAIT_FOR(fake_all_freed()); /* a worker may have a reference yet */
+    WAIT_FOR(fake_sasl_all_freed()); /* a worker may have a reference yet */
     ck_assert_uint_eq(relay_auth_failures(relay), 0);
     relay_free(relay);
 }
@@ -584,27 +468,27 @@ script(const TraceMessage *trace)
     struct vadm_remote_auth_sasl_init_ret init = {.mechanisms = NULL};
     struct vadm_remote_auth_sasl_turn_ret turn = {.complete = 0};
 
-    fake.refuses = reply->header.status != VADM_RPC_OK;
-    if (fake.refuses || reply->header.procedure < INIT || reply->header.procedure > STEP)
+    fake_sasl.refuses = reply->header.status != VADM_RPC_OK;
+    if (fake_sasl.refuses || reply->header.procedure < INIT || reply->header.procedure > STEP)
         return;
     if (reply->header.procedure == INIT) {
         ck_assert(
             vadm_message_decode(reply, (xdrproc_t)xdr_vadm_remote_auth_sasl_init_ret, &init, NULL));
-        fake.offers = g_intern_string(init.mechanisms);
+        fake_sasl.offers = g_intern_string(init.mechanisms);
         xdr_free((xdrproc_t)xdr_vadm_remote_auth_sasl_init_ret, (char *)&init);
         return;
     }
     ck_assert(
         vadm_message_decode(reply, (xdrproc_t)xdr_vadm_remote_auth_sasl_turn_ret, &turn, NULL));
-    g_clear_pointer(&fake.scripted, g_free);
+    g_clear_pointer(&fake_sasl.scripted, g_free);
     if (!turn.nil) {
-        fake.scripted = g_malloc0(turn.data.data_len + 1u);
+        fake_sasl.scripted = g_malloc0(turn.data.data_len + 1u);
         for (guint i = 0; i < turn.data.data_len; i++)
-            fake.scripted[i] = turn.data.data_val[i];
+            fake_sasl.scripted[i] = turn.data.data_val[i];
     }
-    fake.complete = turn.complete;
-    fake.answer = fake.scripted;
-    fake.answer_length = turn.data.data_len;
+    fake_sasl.complete = turn.complete;
+    fake_sasl.answer = fake_sasl.scripted;
+    fake_sasl.answer_length = turn.data.data_len;
     xdr_free((xdrproc_t)xdr_vadm_remote_auth_sasl_turn_ret, (char *)&turn);
 }
 
@@ -631,7 +515,7 @@ replay(VadmClient *client, GPtrArray *traces, guint section)
             continue;
         message = vadm_message_new_take(g_memdup2(said->data, said->length), said->length);
         if (message->header.procedure == VADM_REMOTE_PROC_CONNECT_OPEN &&
-            client_reason(client) == 0 && fake.complete) {
+            client_reason(client) == 0 && fake_sasl.complete) {
             vadm_message_free(message); /* it has come to an end: the upstream's business */
             return answered;
         }
@@ -641,9 +525,10 @@ replay(VadmClient *client, GPtrArray *traces, guint section)
         ck_assert_msg(reply->length == expected->length &&
                           memcmp(reply->data, expected->data, expected->length) == 0,
                       "section %u, message %u", section, i);
-        if (said->data[15] == START && fake.heard)
-            ck_assert_msg(bytes_have(fake.heard, "n,,n=fred@example,r=") ||
-                              bytes_have(fake.heard, "gr\xc3\xbcn") || bytes_have(fake.heard, "x"),
+        if (said->data[15] == START && fake_sasl.heard)
+            ck_assert_msg(bytes_have(fake_sasl.heard, "n,,n=fred@example,r=") ||
+                              bytes_have(fake_sasl.heard, "gr\xc3\xbcn") ||
+                              bytes_have(fake_sasl.heard, "x"),
                           "section %u", section);
     }
     return answered;
@@ -672,7 +557,7 @@ main(void)
     Suite *suite = suite_create("relay-auth");
     TCase *tc = tcase_create("relay-auth");
 
-    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(tc, fake_sasl_init, fake_sasl_clear);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, nothing_is_served_before);
     tcase_add_test(tc, everything_is_served_after);
@@ -681,6 +566,7 @@ main(void)
                         2 * G_N_ELEMENTS(faults));
     tcase_add_test(tc, no_mechanisms_is_a_failure);
     tcase_add_loop_test(tc, allowed_users_come_in, 0, 3);
+    tcase_add_loop_test(tc, the_layer, 0, 2);
     tcase_add_test(tc, undecodable_calls);
     tcase_add_test(tc, nil_and_empty);
     tcase_add_test(tc, a_slow_turn_holds_its_client_only);

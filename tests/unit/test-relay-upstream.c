@@ -10,6 +10,8 @@
 #include "rpc/unix-socket.h"
 #include "tests/unit/relay-fixture.h"
 
+enum { PROC_CAPABILITIES = 7 };
+
 #define REMOTE  VADM_RPC_PROGRAM_REMOTE
 #define PROC_UP 208 /* STORAGE_VOL_UPLOAD */
 
@@ -322,7 +324,8 @@ START_TEST(test_client_goes)
     turns(10);
     client_disconnect(client);
     WAIT_FOR(peer->ended);
-    WAIT_FOR(relay_pool_stats(relay).done == 14);
+    ck_assert_uint_eq(relay_pool_stats(relay).queue_depth, 0);
+    WAIT_FOR(relay_pool_stats(relay).free == 8);
     relay_free(relay);
 }
 END_TEST
@@ -349,8 +352,9 @@ START_TEST(test_mailbox_closes)
     Relay *relay = relay_new(TRUE);
     VadmClient *client = client_new(relay, FALSE);
 
+    /* those that need a worker */
     for (guint i = 0; i < 4; i++)
-        client_call(client, PROC_VERSION, i, NULL, 0);
+        client_call(client, VADM_REMOTE_PROC_CONNECT_OPEN, i, "\0\0\0\0\0\0\0", 8);
     vadm_mailbox_close(relay->mailbox);
     WAIT_FOR(relay_pool_stats(relay).done == 4);
     client_disconnect(client);
@@ -388,6 +392,52 @@ START_TEST(test_slow_client)
     for (guint i = 0; i < n_events; i++)
         ck_assert_int_eq(client_at(client, i + 1)->header.procedure, (gint32)i);
     client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* What is under way for a client that does not read takes no worker from the others, and is
+ * answered when it reads again. */
+START_TEST(test_slow_client_has_no_workers)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE), *other = client_new(relay, FALSE);
+    guint64 done;
+    Peer *peer;
+
+    assert_call_works(client, relay->upstream);
+    peer = upstream_peer(relay->upstream, 0);
+    WAIT_FOR(relay_pool_stats(relay).free == relay_pool_stats(relay).current);
+    done = relay_pool_stats(relay).done;
+    for (guint32 serial = 11; serial <= 14; serial++)
+        client_call(client, PROC_VERSION, serial, NULL, 0);
+    WAIT_FOR(peer->calls->len == 4);
+    ck_assert_uint_lt(relay_pool_stats(relay).free, relay_pool_stats(relay).current);
+    client_set_queued(client, VADM_CONN_HIGH_WATER + 1);
+    peer_send(peer, VADM_RPC_EVENT, 1, 0, 0, NULL, 0);
+    WAIT_FOR(relay_pool_stats(relay).free == relay_pool_stats(relay).current);
+    client_call(client, PROC_CAPABILITIES, 15, NULL, 0); /* which takes an ordinary place */
+    WAIT_FOR(peer->calls->len == 5);
+    WAIT_FOR(relay_pool_stats(relay).free == relay_pool_stats(relay).current);
+    client_call(other, PROC_VERSION, 1, NULL, 0);
+    WAIT_FOR(relay->upstream->peers->len == 2 &&
+             upstream_peer(relay->upstream, 1)->calls->len == 1);
+    peer_reply(upstream_peer(relay->upstream, 1), 0, VADM_RPC_OK, NULL, 0);
+    client_at(other, 0);
+
+    for (guint i = 0; i < 5; i++)
+        peer_reply(peer, 0, VADM_RPC_OK, NULL, 0);
+    turns(50);
+    ck_assert_uint_eq(client_received(client)->len, 2); /* the first, and the event */
+    client_set_queued(client, 0);
+    WAIT_FOR(client_received(client)->len == 7);
+    for (guint i = 0; i < 5; i++)
+        ck_assert_uint_eq(client_at(client, i + 2)->header.serial, 11 + i);
+    WAIT_FOR(relay_pool_stats(relay).done == done + 6);
+    client_disconnect(client);
+    client_disconnect(other);
+    WAIT_FOR(relay_pool_stats(relay).done == done + 6);
+    ck_assert_uint_eq(relay_pool_stats(relay).free, relay_pool_stats(relay).current);
     relay_free(relay);
 }
 END_TEST
@@ -489,6 +539,7 @@ test_upstream_add(Suite *suite)
     suite_add_tcase(suite, lose);
     tcase_set_timeout(pressure, 60);
     tcase_add_test(pressure, test_slow_client);
+    tcase_add_test(pressure, test_slow_client_has_no_workers);
     tcase_add_test(pressure, test_slow_upstream);
     tcase_add_test(pressure, test_keepalive);
     tcase_add_test(pressure, test_identity_unanswered);

@@ -94,42 +94,6 @@ START_TEST(test_bad_texts)
 }
 END_TEST
 
-START_TEST(test_addresses)
-{
-    static const struct {
-        const char *text;
-        guint type, length;
-        guint16 port;
-    } good[] = {
-        {"127.0.0.1:0", 1, 4, 0},
-        {"[::1]:65535", 2, 16, 65535},
-        {"[fe80::1%lo]:16509", 4, 20, 16509},
-        {"[fe80::1%17]:16509", 4, 20, 16509},
-    };
-    static const char *const bad[] = {
-        "",          ":",           "127.0.0.1",       "127.0.0.1:",
-        "::1:22",    "[::1]",       "[::1]22",         "[:22",
-        "]:22",      "[]:22",       "[127.0.0.1]:22",  "127.0.0.1:65536",
-        "1.2.3:4",   "[::1%]:22",   "[fe80::1%no]:22", "127.0.0.1:+2",
-        "host:1234", "127.0.0.1:-1"};
-    VadmInetAddress address;
-
-    for (gsize i = 0; i < G_N_ELEMENTS(good); i++) {
-        ck_assert_msg(vadm_remote_parse_address(good[i].text, &address), "%s", good[i].text);
-        ck_assert_uint_eq(address.type, good[i].type);
-        ck_assert_uint_eq(address.length, good[i].length);
-        ck_assert_uint_eq(address.port, good[i].port);
-    }
-    ck_assert_uint_eq(address.octets[19], 17); /* big-endian zone */
-    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
-        ck_assert_msg(!vadm_remote_parse_address(bad[i], &address), "%s", bad[i]);
-        ck_assert_uint_eq(address.type, 0);
-        ck_assert_uint_eq(address.length, 0);
-        ck_assert_uint_eq(address.port, 0);
-    }
-}
-END_TEST
-
 /* lvaClientIndex: the low 32 bits of the id, or the next that is free; for life. */
 START_TEST(test_client_indexes)
 {
@@ -481,7 +445,6 @@ main(void)
         test_local_client,
         test_remote_client,
         test_bad_texts,
-        test_addresses,
         test_client_indexes,
         test_many_clients_want_one_index,
         test_client_listed_twice,

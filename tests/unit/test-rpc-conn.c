@@ -2,13 +2,13 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gio/gio.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "loop.h"
 #include "rpc/conn.h"
 #include "unit.h"
 
@@ -117,23 +117,13 @@ close_peer(void)
     peer = -1;
 }
 
-/* Runs the loop until @condition holds, ten seconds at most. */
-#define WAIT_FOR(condition)                                                                        \
-    do {                                                                                           \
-        gint64 wait_end = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;                            \
-        while (!(condition)) {                                                                     \
-            ck_assert_int_lt(g_get_monotonic_time(), wait_end);                                    \
-            if (!g_main_context_iteration(context, FALSE))                                         \
-                poll(NULL, 0, 1);                                                                  \
-        }                                                                                          \
-    } while (0)
+#define WAIT_FOR(condition) LOOP_WAIT_FOR(context, condition)
 
 /* Runs what is ready: for what must not happen. */
 static void
 settle(void)
 {
-    for (int i = 0; i < 50; i++)
-        g_main_context_iteration(context, FALSE);
+    loop_settle(context);
 }
 
 static VadmMessage *
@@ -496,38 +486,6 @@ START_TEST(test_flush_over_input)
 }
 END_TEST
 
-/* Descriptors that a peer passes along are not kept: the other end of the pipe sees its end. */
-START_TEST(test_descriptors)
-{
-    int fds[2];
-    g_autoptr(VadmMessage) message = new_message(0, 28);
-    struct iovec iov = {message->data, message->length};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct msghdr msg = {.msg_iov = &iov,
-                         .msg_iovlen = 1,
-                         .msg_control = &control,
-                         .msg_controllen = sizeof control.space};
-    char octet;
-
-    ck_assert_int_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
-    control.header.cmsg_level = SOL_SOCKET;
-    control.header.cmsg_type = SCM_RIGHTS;
-    control.header.cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(&control.header), &fds[1], sizeof(int));
-    ck_assert_int_eq(sendmsg(peer, &msg, 0), 28);
-    close(fds[1]);
-    ck_assert_int_eq(read(fds[0], &octet, 1), -1); /* in flight */
-    ck_assert_int_eq(errno, EAGAIN);
-    vadm_conn_set_reading(conn, TRUE);
-    WAIT_FOR(serials->len == 1);
-    ck_assert_int_eq(read(fds[0], &octet, 1), 0);
-    close(fds[0]);
-}
-END_TEST
-
 START_TEST(test_silent)
 {
     ck_assert(!vadm_conn_is_silent(conn)); /* nobody listens */
@@ -571,7 +529,6 @@ main(void)
     tcase_add_loop_test(tc, test_flush_anyway, 0, 4);
     tcase_add_test(tc, test_close_while_flushing);
     tcase_add_test(tc, test_flush_over_input);
-    tcase_add_test(tc, test_descriptors);
     tcase_add_test(tc, test_silent);
     suite_add_tcase(suite, tc);
     return vadm_unit_main(suite);

@@ -8,14 +8,23 @@
 #include "daemon/sasl.h"
 #include "unit.h"
 
-#define USER    "fred@example"
-#define SECRET  "s3cret-\xc3\xa4"
-#define SKIPPED 77
+#define USER   "fred@example"
+#define SECRET "s3cret-\xc3\xa4"
+/* of our own realm, which is the only one that DIGEST-MD5 offers */
+#define LOCAL_USER "anna"
+#define SKIPPED    77
 
-static const char config[] = "mech_list: SCRAM-SHA-256 SCRAM-SHA-512 PLAIN ANONYMOUS\n"
+static const char config[] = "mech_list: SCRAM-SHA-256 SCRAM-SHA-512 PLAIN ANONYMOUS DIGEST-MD5\n"
                              "pwcheck_method: auxprop\n"
                              "auxprop_plugin: sasldb\n"
                              "sasldb_path: %s/sasldb2\n";
+
+static const VadmSaslPeer unix_peer = {VADM_TRANSPORT_UNIX, NULL, NULL};
+static const VadmSaslPeer tls_peer = {VADM_TRANSPORT_TLS, (char *)"2001:db8::1;16514",
+                                      (char *)"fe80::1;50000"};
+static const VadmSaslPeer tcp_peer = {VADM_TRANSPORT_TCP, (char *)"192.0.2.1;16509",
+                                      (char *)"192.0.2.7;50000"};
+static gboolean has_digest; /* the mechanism with a layer, and a cipher for it */
 
 /* The client */
 
@@ -84,7 +93,7 @@ exchange(const char *mechanism, const char *user, const char *password, char **r
 {
     Guest *guest = guest_new(user, password);
     g_autoptr(GError) error = NULL;
-    g_autoptr(VadmSasl) sasl = vadm_sasl_new(&error);
+    g_autoptr(VadmSasl) sasl = vadm_sasl_new(&unix_peer, &error);
     VadmSaslTurn turn = {.complete = FALSE};
     const char *said = NULL, *used;
     unsigned length = 0;
@@ -133,12 +142,13 @@ START_TEST(nobody_else_does)
 }
 END_TEST
 
+/* Where there is TLS, or nobody else can listen. */
 START_TEST(the_offer)
 {
-    g_autoptr(VadmSasl) sasl = vadm_sasl_new(NULL);
+    g_autoptr(VadmSasl) sasl = vadm_sasl_new(_i == 0 ? &unix_peer : &tls_peer, NULL);
     g_auto(GStrv) list = g_strsplit(vadm_sasl_get_mechanisms(sasl, NULL), ",", -1);
 
-    ck_assert_uint_eq(g_strv_length(list), G_N_ELEMENTS(mechanisms));
+    ck_assert_uint_eq(g_strv_length(list), G_N_ELEMENTS(mechanisms) + (has_digest ? 1 : 0));
     for (guint i = 0; i < G_N_ELEMENTS(mechanisms); i++)
         ck_assert(g_strv_contains((const char *const *)list, mechanisms[i]));
 }
@@ -152,7 +162,7 @@ START_TEST(what_is_not_offered)
         "SCRAM-SHA-256\n"};
 
     for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
-        g_autoptr(VadmSasl) sasl = vadm_sasl_new(NULL);
+        g_autoptr(VadmSasl) sasl = vadm_sasl_new(&unix_peer, NULL);
         g_autoptr(GError) error = NULL;
         VadmSaslTurn turn = {.complete = FALSE};
 
@@ -178,7 +188,7 @@ START_TEST(a_name_that_is_no_text)
     const char *name = odd_names[_i][0];
     gsize length = strlen(name);
     g_autofree char *plain = g_malloc(length + strlen(SECRET) + 2);
-    g_autoptr(VadmSasl) sasl = vadm_sasl_new(NULL);
+    g_autoptr(VadmSasl) sasl = vadm_sasl_new(&unix_peer, NULL);
     g_autoptr(GError) error = NULL;
     VadmSaslTurn turn = {.complete = FALSE};
 
@@ -197,7 +207,7 @@ END_TEST
 START_TEST(nobody_acts_for_another)
 {
     static const char plain[] = "anna@example\0" USER "\0" SECRET;
-    g_autoptr(VadmSasl) sasl = vadm_sasl_new(NULL);
+    g_autoptr(VadmSasl) sasl = vadm_sasl_new(&unix_peer, NULL);
     VadmSaslTurn turn = {.complete = FALSE};
 
     ck_assert(
@@ -211,7 +221,7 @@ START_TEST(noise)
     g_autoptr(GRand) random = g_rand_new_with_seed(6906);
 
     for (guint i = 0; i < 500; i++) {
-        g_autoptr(VadmSasl) sasl = vadm_sasl_new(NULL);
+        g_autoptr(VadmSasl) sasl = vadm_sasl_new(&unix_peer, NULL);
         VadmSaslTurn turn = {.complete = FALSE};
         gsize length = (gsize)g_rand_int_range(random, 0, 200);
         g_autofree guint8 *data = g_malloc(length + 1);
@@ -225,6 +235,163 @@ START_TEST(noise)
                              &turn, NULL);
         while (ok && !turn.complete && g_rand_boolean(random))
             ok = vadm_sasl_step(sasl, data, length, &turn, NULL);
+        ck_assert(!turn.complete);
+    }
+}
+END_TEST
+
+/* The layer */
+
+/* Puts the peers through an exchange. Returns: (transfer full) (nullable): the server; NULL: it
+ * refused */
+static VadmSasl *
+agree(Guest *guest, const VadmSaslPeer *peer, const sasl_security_properties_t *policy,
+      GError **error)
+{
+    g_autoptr(VadmSasl) sasl = vadm_sasl_new(peer, error);
+    VadmSaslTurn turn = {.complete = FALSE};
+    const char *said = NULL, *used;
+    unsigned length = 0;
+    gboolean ok;
+
+    ck_assert_ptr_nonnull(sasl);
+    ck_assert_int_eq(sasl_setprop(guest->conn, SASL_SEC_PROPS, policy), SASL_OK);
+    ck_assert_int_ge(sasl_client_start(guest->conn, "DIGEST-MD5", NULL, &said, &length, &used),
+                     SASL_OK);
+    ok = vadm_sasl_start(sasl, "DIGEST-MD5", (const guint8 *)said, length, &turn, error);
+    while (ok && !turn.complete) {
+        int rc = sasl_client_step(guest->conn, (const char *)turn.data, (unsigned)turn.length, NULL,
+                                  &said, &length);
+        if (rc != SASL_OK && rc != SASL_CONTINUE)
+            return NULL;
+        ok = vadm_sasl_step(sasl, (const guint8 *)said, length, &turn, error);
+    }
+    if (ok && turn.data)
+        ck_assert_int_eq(sasl_client_step(guest->conn, (const char *)turn.data,
+                                          (unsigned)turn.length, NULL, &said, &length),
+                         SASL_OK);
+    return ok ? g_steal_pointer(&sasl) : NULL;
+}
+
+static const sasl_security_properties_t strong = {
+    .min_ssf = 56, .max_ssf = 100000, .maxbufsize = 100000};
+
+START_TEST(octets_go_through_the_layer)
+{
+    Guest *guest = guest_new(LOCAL_USER, SECRET);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VadmSasl) sasl = agree(guest, &tcp_peer, &strong, &error);
+    gsize piece;
+    g_autofree char *text = NULL;
+
+    ck_assert_msg(sasl != NULL, "%s", error ? error->message : "?");
+    ck_assert(vadm_sasl_has_layer(sasl));
+    ck_assert(g_str_has_prefix(vadm_sasl_get_user(sasl, NULL), LOCAL_USER));
+    piece = vadm_sasl_get_piece(sasl);
+    ck_assert_uint_ge(piece, VADM_SASL_PIECE_MIN);
+    ck_assert_uint_le(piece, VADM_SASL_PIECE_MAX);
+    text = g_strnfill(piece, 'x');
+    for (guint i = 0; i < 3; i++) {
+        const guint8 *out;
+        const char *back;
+        gsize length;
+        unsigned back_length;
+
+        ck_assert(vadm_sasl_encode(sasl, (const guint8 *)text, piece, &out, &length, NULL));
+        ck_assert_ptr_null(g_strstr_len((const char *)out, (gssize)length, "xxxx"));
+        ck_assert_int_eq(
+            sasl_decode(guest->conn, (const char *)out, (unsigned)length, &back, &back_length),
+            SASL_OK);
+        ck_assert_uint_eq(back_length, piece);
+        ck_assert_mem_eq(back, text, piece);
+        ck_assert_int_eq(sasl_encode(guest->conn, "hello", 5, &back, &back_length), SASL_OK);
+        ck_assert(vadm_sasl_decode(sasl, (const guint8 *)back, 3, &out, &length, NULL));
+        ck_assert_uint_eq(length, 0);
+        ck_assert(
+            vadm_sasl_decode(sasl, (const guint8 *)back + 3, back_length - 3, &out, &length, NULL));
+        ck_assert_uint_eq(length, 5);
+        ck_assert_mem_eq(out, "hello", 5);
+    }
+    guest_free(guest);
+}
+END_TEST
+
+/* Octets in clear; a piece that is too long; one that was altered on its way. */
+START_TEST(what_is_no_piece)
+{
+    static const char clear[] = "list", too_long[] = "\0\1\0\1";
+    Guest *guest = guest_new(LOCAL_USER, SECRET);
+    g_autoptr(VadmSasl) sasl = agree(guest, &tcp_peer, &strong, NULL);
+    g_autoptr(GError) error = NULL;
+    const char *piece = _i == 0 ? clear : too_long;
+    const guint8 *out;
+    unsigned length = 4;
+    gsize out_length;
+    g_autofree char *altered = NULL;
+
+    ck_assert_ptr_nonnull(sasl);
+    if (_i == 2) {
+        ck_assert_int_eq(sasl_encode(guest->conn, "hello", 5, &piece, &length), SASL_OK);
+        piece = altered = g_memdup2(piece, length);
+        altered[length / 2] ^= 1;
+    }
+    ck_assert(!vadm_sasl_decode(sasl, (const guint8 *)piece, length, &out, &out_length, &error));
+    ck_assert(g_error_matches(error, VADM_ERROR, VADM_ERROR_AUTH));
+    guest_free(guest);
+}
+END_TEST
+
+typedef struct {
+    const VadmSaslPeer *peer;
+    sasl_security_properties_t policy; /* the client's */
+    gboolean comes_in, layer;
+} Strength;
+
+/* On plain TCP a client needs a layer, of 56 bits and of pieces that are not tiny; elsewhere it
+ * gets none even if it would like to. */
+static const Strength strengths[] = {
+    {&tcp_peer, {.min_ssf = 56, .max_ssf = 56, .maxbufsize = 65536}, TRUE, TRUE},
+    {&tcp_peer, {.min_ssf = 0, .max_ssf = 100000, .maxbufsize = 2000}, TRUE, TRUE},
+    {&tcp_peer, {.min_ssf = 0, .max_ssf = 100000, .maxbufsize = 1000}, FALSE, FALSE},
+    {&tcp_peer, {.min_ssf = 0, .max_ssf = 55, .maxbufsize = 65536}, FALSE, FALSE},
+    {&tcp_peer, {.min_ssf = 0, .max_ssf = 1, .maxbufsize = 65536}, FALSE, FALSE},
+    {&tcp_peer, {.min_ssf = 0, .max_ssf = 0, .maxbufsize = 65536}, FALSE, FALSE},
+    {&unix_peer, {.min_ssf = 0, .max_ssf = 100000, .maxbufsize = 65536}, TRUE, FALSE},
+    {&tls_peer, {.min_ssf = 0, .max_ssf = 100000, .maxbufsize = 65536}, TRUE, FALSE},
+    {&unix_peer, {.min_ssf = 56, .max_ssf = 100000, .maxbufsize = 65536}, FALSE, FALSE},
+};
+
+START_TEST(strength)
+{
+    const Strength *want = &strengths[_i];
+    Guest *guest = guest_new(LOCAL_USER, SECRET);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VadmSasl) sasl = agree(guest, want->peer, &want->policy, &error);
+
+    ck_assert_msg((sasl != NULL) == want->comes_in, "%s", error ? error->message : "?");
+    if (sasl)
+        ck_assert_int_eq(vadm_sasl_has_layer(sasl), want->layer);
+    guest_free(guest);
+}
+END_TEST
+
+/* What has no layer is not there on plain TCP, nor what shows a password. */
+START_TEST(the_offer_on_plain_tcp)
+{
+    g_autoptr(VadmSasl) sasl = vadm_sasl_new(&tcp_peer, NULL);
+    g_autoptr(GError) error = NULL;
+    const char *list = vadm_sasl_get_mechanisms(sasl, &error);
+    VadmSaslTurn turn = {.complete = FALSE};
+
+    if (has_digest)
+        ck_assert_str_eq(list, "DIGEST-MD5");
+    else
+        ck_assert_ptr_nonnull(strstr(error->message, "security layer"));
+    for (guint i = 0; i < G_N_ELEMENTS(mechanisms); i++) {
+        g_autoptr(VadmSasl) bold = vadm_sasl_new(&tcp_peer, NULL);
+
+        ck_assert(!vadm_sasl_start(bold, mechanisms[i], (const guint8 *)"n,,n=" USER ",r=x",
+                                   9 + strlen(USER), &turn, NULL));
         ck_assert(!turn.complete);
     }
 }
@@ -282,8 +449,9 @@ has_plugins(void)
         if (!add_user(odd_names[i][0]))
             return FALSE;
     }
-    sasl = vadm_sasl_new(NULL);
+    sasl = vadm_sasl_new(&unix_peer, NULL);
     list = vadm_sasl_get_mechanisms(sasl, NULL);
+    has_digest = list && strstr(list, "DIGEST-MD5") && add_user(LOCAL_USER);
     return list && strstr(list, "SCRAM-SHA-256") && sasl_client_init(NULL) == SASL_OK;
 }
 
@@ -296,12 +464,18 @@ run(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, who_knows_the_password_comes_in, 0, G_N_ELEMENTS(mechanisms));
     tcase_add_loop_test(tc, nobody_else_does, 0, G_N_ELEMENTS(mechanisms));
-    tcase_add_test(tc, the_offer);
+    tcase_add_loop_test(tc, the_offer, 0, 2);
+    tcase_add_test(tc, the_offer_on_plain_tcp);
     tcase_add_test(tc, what_is_not_offered);
     tcase_add_loop_test(tc, a_name_that_is_no_text, 0, G_N_ELEMENTS(odd_names));
     tcase_add_test(tc, nobody_acts_for_another);
     tcase_add_test(tc, noise);
     tcase_add_test(tc, exchanges_side_by_side);
+    if (has_digest) {
+        tcase_add_test(tc, octets_go_through_the_layer);
+        tcase_add_loop_test(tc, what_is_no_piece, 0, 3);
+        tcase_add_loop_test(tc, strength, 0, G_N_ELEMENTS(strengths));
+    }
     suite_add_tcase(suite, tc);
     return vadm_unit_main(suite);
 }

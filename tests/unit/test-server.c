@@ -197,6 +197,81 @@ START_TEST(sasl_name_and_other_names)
 }
 END_TEST
 
+static VadmListenConfig *
+add_asking_listen(VadmServerConfig *config)
+{
+    const VadmListenConfig *first = g_ptr_array_index(config->listens, 0);
+    VadmListenConfig *asking = g_new0(VadmListenConfig, 1);
+
+    asking->transport = VADM_TRANSPORT_UNIX;
+    asking->auth = VADM_AUTH_SASL;
+    asking->path = g_strconcat(first->path, "-sasl", NULL);
+    asking->text = g_strdup("unix+sasl:sock-sasl");
+    g_ptr_array_add(config->listens, asking);
+    return asking;
+}
+
+/* A crowd at one socket does not starve the other. */
+START_TEST(sockets_take_turns)
+{
+    VadmServerConfig *config = vadm_config_find_server(fix.config, "libvirtd");
+    VadmListenConfig *other = add_asking_listen(config);
+    Peer *crowd[4], *one;
+
+    ((VadmListenConfig *)g_ptr_array_index(config->listens, 0))->auth = VADM_AUTH_SASL;
+    config->limits.clients_unauth_max = 1;
+    fixture_start();
+    for (guint i = 0; i < G_N_ELEMENTS(crowd); i++)
+        crowd[i] = peer_new(fix.path);
+    SPIN_UNTIL(row().clients_accepted == 1);
+    one = peer_new(other->path);
+    peer_call(one, ECHO_NOW, 1, "my turn");
+    ck_assert(peer_is_silent(one));
+    peer_free(crowd[0]);
+    peer_expect_reply(one, 1, "my turn");
+    ck_assert_uint_eq(row().clients_accepted, 2);
+    peer_free(one);
+    SPIN_UNTIL(row().clients_accepted == 3);
+    for (guint i = 1; i < G_N_ELEMENTS(crowd); i++)
+        peer_free(crowd[i]);
+    SPIN_UNTIL(row().clients_accepted == 5 && row().clients_current == 0);
+    ck_assert_int_eq(unlink(other->path), 0);
+}
+END_TEST
+
+/* Those who have to show who they are wait for one another, and nobody for them. */
+START_TEST(strangers_keep_out_strangers)
+{
+    VadmServerConfig *config = vadm_config_find_server(fix.config, "libvirtd");
+    VadmListenConfig *asking = add_asking_listen(config);
+    VadmServiceRow service;
+    Peer *one, *two, *three;
+
+    config->limits.clients_unauth_max = 1;
+    config->limits.clients_max = 2;
+    fixture_start();
+    one = peer_new(asking->path);
+    SPIN_UNTIL(row().clients_unauth_current == 1);
+    ck_assert(vadm_server_fill_service(fix.server, 2, &service));
+    ck_assert(!service.accepting);
+    ck_assert(accepting());
+    two = peer_new(fix.path);
+    peer_call(two, ECHO_NOW, 1, "let in");
+    peer_expect_reply(two, 1, "let in");
+    ck_assert(!accepting()); /* the limit on all is for all */
+    three = peer_new(fix.path);
+    ck_assert(peer_is_silent(three));
+    peer_free(two);
+    SPIN_UNTIL(row().clients_accepted == 3);
+    peer_free(one);
+    peer_free(three);
+    SPIN_UNTIL(row().clients_current == 0);
+    ck_assert(vadm_server_fill_service(fix.server, 2, &service));
+    ck_assert(service.accepting);
+    ck_assert_int_eq(unlink(asking->path), 0);
+}
+END_TEST
+
 START_TEST(indexes_beyond_32_bits)
 {
     const guint64 ids[] = {1, G_MAXUINT32, 1ull << 32, (1ull << 32) + 1};
@@ -583,6 +658,8 @@ main(void)
     tcase_add_test(tcase, identity);
     tcase_add_test(tcase, full_suspends_and_resumes);
     tcase_add_test(tcase, unauthenticated_have_a_limit_of_their_own);
+    tcase_add_test(tcase, strangers_keep_out_strangers);
+    tcase_add_test(tcase, sockets_take_turns);
     tcase_add_loop_test(tcase, sasl_name_and_other_names, 0, 2);
     tcase_add_test(tcase, indexes_beyond_32_bits);
     tcase_add_test(tcase, admin_takes_root_and_itself_only);

@@ -12,12 +12,13 @@
 #include "daemon-fixture.h"
 
 static VadmListenConfig config = {.transport = VADM_TRANSPORT_UNIX, .text = (char *)"unix:test"};
-static const VadmServiceAccess usual = {0600, (gid_t)-1, 10};
+static const VadmServiceAccess usual = {0600, (gid_t)-1, 10, 0};
 
 static void
-on_accepted(VadmService *service, int fd, gpointer user)
+on_accepted(VadmService *service, int fd, const VadmInetAddress *peer, gpointer user)
 {
     (void)service;
+    ck_assert_uint_eq(peer->type, 0);
     close(fd);
     (*(guint *)user)++;
 }
@@ -121,7 +122,7 @@ END_TEST
 
 START_TEST(mode_and_group)
 {
-    const VadmServiceAccess open = {0666, getegid(), 10};
+    const VadmServiceAccess open = {0666, getegid(), 10, 0};
     mode_t mask = umask(077);
     guint accepted = 0;
     VadmService *service = listen_at(fix.path, &open, &accepted);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common/spare-fds.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Returns: -1: there is none */
+static int
+spare_fds_next(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd;
+}
+
+gboolean
+vadm_spare_fds_allow_this(int fd, guint spare)
+{
+    struct rlimit limit;
+
+    if (spare == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return TRUE;
+    return fd >= 0 && (rlim_t)fd + MIN(spare, limit.rlim_cur / 2) < limit.rlim_cur;
+}
+
+gboolean
+vadm_spare_fds_allow(guint spare)
+{
+    return spare == 0 || vadm_spare_fds_allow_this(spare_fds_next(), spare);
+}

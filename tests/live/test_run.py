@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""run.py itself: whoever ends it, leaves nothing behind."""
+
+import os
+import signal
+import sys
+import unittest
+
+from harness import PATIENCE, Place, wait_for
+
+RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run.py")
+
+# A test that waits, with a place of its own beside that of its class, and one that must not come.
+TESTS = """\
+import unittest
+import harness
+
+class {name}(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.enterClassContext(harness.Place()).spawn("of-class", ["sleep", "600"])
+
+    def test_1(self):
+        place = harness.Place()
+        self.addCleanup(place.close)
+        sleep = place.spawn("sleep", ["sleep", "600"])
+        open({folder!r} + "/began-{name}", "w").write(str(sleep.pid))
+        sleep.wait(600)
+
+    def test_2(self):
+        open({folder!r} + "/next", "w").close()
+"""
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class Ended(unittest.TestCase):
+    def ends(self, number, status, *options, names=("One",)):
+        """names: of the classes that run when it is ended."""
+        with Place() as place:
+            for name in *names, "Waiting":
+                place.write(f"test_{name.lower()}.py", TESTS.format(name=name, folder=place.dir))
+            os.mkdir(place.path("tmp"))
+            runner = place.spawn("run", [sys.executable, RUN, "--dir",
+                                         place.dir, *options],
+                                 {"TMPDIR": place.path("tmp"), "CI": ""})
+            wait_for(lambda: all(os.path.exists(place.path("began-" + name)) and
+                                 place.read("began-" + name) for name in names),
+                     runner.output)
+            pids = [int(place.read("began-" + name)) for name in names]
+            self.assertEqual(len(os.listdir(place.path("tmp"))), 2 * len(names))
+            runner.kill(number)
+            self.assertEqual(runner.wait(2 * PATIENCE), status, runner.output())
+            self.assertEqual(os.listdir(place.path("tmp")), [], runner.output())
+            self.assertEqual([pid for pid in pids if alive(pid)], [])
+            self.assertFalse(os.path.exists(place.path("next")), "the next test was run")
+            self.assertFalse(os.path.exists(place.path("began-Waiting")), "the next class was run")
+
+    def test_terminated(self):
+        self.ends(signal.SIGTERM, 143)
+
+    def test_interrupted(self):
+        self.ends(signal.SIGINT, 130)
+
+    def test_many_terminated(self):
+        self.ends(signal.SIGTERM, 143, "--jobs", "2", names=("One", "Two"))
+
+    def test_many_interrupted(self):
+        self.ends(signal.SIGINT, 130, "--jobs", "2", names=("One", "Two"))
+
+
+if __name__ == "__main__":
+    unittest.main()
