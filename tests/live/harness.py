@@ -3,6 +3,7 @@
 folder each, that wait for readiness and end what they started, by pid."""
 
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -62,10 +63,46 @@ def free_port(kind=socket.SOCK_DGRAM):
 
 def run(*argv, timeout=60, stdin=None, env=None):
     """Runs a program; returns (status, stdout, stderr)."""
-    done = subprocess.run(argv, capture_output=True, timeout=timeout, text=True, input=stdin,
-                          errors="replace", env=env, check=False,
-                          stdin=None if stdin is not None else subprocess.DEVNULL)
-    return done.returncode, done.stdout, done.stderr
+    env = env_for_jobs(argv, env)
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          errors="replace", env=env) as process:
+        try:
+            out, err = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            where = whereabouts(process.pid)
+            process.kill()
+            out, err = process.communicate()
+            raise AssertionError(f"not done after {timeout} s: {argv}\nit wrote {out!r}, {err!r}"
+                                 f"\nits threads:\n{where}") from None
+        except BaseException:
+            process.kill()
+            raise
+        return process.returncode, out, err
+
+
+def whereabouts(pid):
+    """What each thread of a process that hangs waits for."""
+    lines = []
+    for task in sorted(glob.glob(f"/proc/{pid}/task/*")):
+        facts = []
+        for fact in "comm", "wchan", "syscall":
+            with contextlib.suppress(OSError), open(f"{task}/{fact}", encoding="ascii",
+                                                    errors="replace") as text:
+                facts.append(text.read().strip())
+        lines.append(" ".join([os.path.basename(task)] + facts))
+    return "\n".join(lines)
+
+
+def env_for_jobs(argv, env):
+    """virsh's commands that run a job hang at times, with any daemon: tools/virsh-jobs.c."""
+    if os.path.basename(argv[0]) != "virsh" or not re.search(
+            r"\b(save|managedsave|dump)\b", " ".join(argv[1:])):
+        return env
+    library = os.path.join(BUILD, "tests/live/tools/.libs/virsh-jobs.so")
+    if not os.path.exists(library):  # LD_PRELOAD would only warn
+        raise AssertionError(f"{library} is missing; 'make' makes it")
+    return {**(os.environ if env is None else env), "LD_PRELOAD": library}
 
 
 def tool(name):

@@ -67,3 +67,9 @@ tests_live_tools_state_save_LDADD = libvadm-daemon.la libvadm-common.la $(GLIB_L
 tests_live_tools_subagent_SOURCES = tests/live/tools/subagent.c
 tests_live_tools_subagent_CFLAGS = $(AM_CFLAGS) $(NETSNMP_CFLAGS)
 tests_live_tools_subagent_LDADD = $(NETSNMP_LIBS) $(GLIB_LIBS)
+# loaded into virsh, which no sanitizer was built into
+noinst_LTLIBRARIES += tests/live/tools/virsh-jobs.la
+tests_live_tools_virsh_jobs_la_SOURCES = tests/live/tools/virsh-jobs.c
+tests_live_tools_virsh_jobs_la_CFLAGS = -std=gnu11 $(WARN_CFLAGS) $(GLIB_CFLAGS)
+tests_live_tools_virsh_jobs_la_LDFLAGS = -module -avoid-version -shared -rpath /nonexistent
+tests_live_tools_virsh_jobs_la_LIBADD = $(GLIB_LIBS)

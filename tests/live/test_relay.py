@@ -156,6 +156,15 @@ class Relay(unittest.TestCase):
             with self.subTest(command=command):
                 self.compare(command)
 
+    def test_jobs_of_a_late_virsh(self):
+        """Ends, which is not to be taken for granted: tools/virsh-jobs.c."""
+        for command in ("managedsave test; start test", "dump test core.late",
+                        "save test late.img; restore late.img"):
+            with self.subTest(command=command):
+                status, _, err = harness.virsh(self.libvirtd.socket, command, timeout=30, env={
+                    **os.environ, "VADM_VIRSH_LATE": "200"})
+                self.assertEqual((status, err), (0, ""))
+
     @harness.needs_root  # another user's libvirtd has no read-only socket
     def test_read_only_is_equal(self):
         for command in ("list --all", "dumpxml test", "destroy test", "net-list --all",
