@@ -5,6 +5,7 @@ folder each, that wait for readiness and end what they started, by pid."""
 import contextlib
 import glob
 import os
+import random
 import re
 import shutil
 import signal
@@ -55,10 +56,31 @@ def wait_for(condition, what, timeout=None):
         time.sleep(0.02)
 
 
+def own_port_range():
+    """Those below the ports that the kernel gives to who asks for any."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as bounds:
+        low, high = map(int, bounds.read().split())
+    return range(12000, low) if low >= 14000 else range(high + 1, 65536)
+
+
 def free_port(kind=socket.SOCK_DGRAM):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of loopback for a daemon that is started, and at times stopped and started again,
+    while others look for ports, too. No program that has one chosen by the kernel, as each snmpget
+    does, gets it meanwhile, and no other test: the name of an abstract socket is taken as long as
+    this process lives."""
+    ports = own_port_range()
+    while True:
+        port = random.choice(ports)
+        claim = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as probe:
+            claim.bind(f"\0virtadm-test-port-{port}")
+            probe.bind(("127.0.0.1", port))
+            CLAIMS.append(claim)
+            return port
+        claim.close()
+
+
+CLAIMS = []
 
 
 def run(*argv, timeout=60, stdin=None, env=None):

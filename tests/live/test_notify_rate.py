@@ -121,12 +121,16 @@ clients_high_percent = 0""")
         for crowd in crowds.values():
             crowd.pop().sock.close()
         began = self.flap(servers, seconds)
-        for _, limit, watch in servers.values():
+        for server, (_, limit, watch) in servers.items():
+            self.wait_for_clients(limit - 1, server)
             self.wait_for_last(watch, "lvaClientsNormal", ServerClientsCurrent=limit - 1)
             self.check_pace(watch, time.monotonic() - began)
+        time.sleep(2.5 * INTERVAL)  # who came and went last may be due when the interval ends
+        for _, limit, watch in servers.values():
+            self.wait_for_last(watch, "lvaClientsNormal", ServerClientsCurrent=limit - 1)
             watch.skip()
-        time.sleep(2 * INTERVAL)  # the same once more may be due when the interval ends
         self.watch.skip()
+        time.sleep(1.5 * INTERVAL)
         self.settle()
         for _, _, watch in servers.values():
             watch.nothing()  # what is settled is not told again

@@ -75,5 +75,25 @@ class Ended(unittest.TestCase):
         self.ends(signal.SIGINT, 130, "--jobs", "2", names=("One", "Two"))
 
 
+class Ports(unittest.TestCase):
+    def test_no_other_program_gets_it(self):
+        """Neither another test, which looks in the same order here, nor who takes what the kernel gives."""
+        code = "import random; random.seed(1); import harness; " \
+               "print(harness.free_port(), flush=True); input()"
+        with Place() as place:
+            ports = []
+            for name in "first", "second", "third":
+                fifo = place.path(name + ".in")
+                os.mkfifo(fifo)
+                test = place.spawn(name, ["sh", "-c", 'exec "$0" -c "$1" <>"$2"', sys.executable,
+                                          code, fifo], {"PYTHONPATH": os.path.dirname(RUN)})
+                wait_for(lambda t=test: t.output().endswith("\n"), test.output)
+                ports.append(int(test.output()))
+        self.assertEqual(len(set(ports)), 3, ports)
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as bounds:
+            low, high = map(int, bounds.read().split())
+        self.assertFalse([port for port in ports if low <= port <= high])
+
+
 if __name__ == "__main__":
     unittest.main()
