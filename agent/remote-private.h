@@ -21,6 +21,11 @@
 /* For an answer is waited so long, or so many refresh intervals where that is longer. */
 #define VADM_REMOTE_SILENCE_MIN_MS    30000u
 #define VADM_REMOTE_SILENCE_INTERVALS 15
+/* The caller gives up after 0.8 s (agent/set.h); what is left is for reading again, and the way
+ * back. */
+#define VADM_REMOTE_COMMIT_US (G_USEC_PER_SEC * 7 / 10)
+/* To look whether the daemon has what we gave it. */
+#define VADM_REMOTE_LOOK_US (G_USEC_PER_SEC * 3 / 10)
 
 /* A client as it was first seen; what is learnt later makes a new one. Shared by the snapshots. */
 typedef struct {
@@ -67,6 +72,8 @@ struct _VadmRemoteSource {
     char *name, *uri, *path;
     gint64 interval;      /* microseconds */
     guint silence_min_ms; /* VADM_REMOTE_SILENCE_MIN_MS, but for tests */
+    gint64 commit_us;     /* VADM_REMOTE_COMMIT_US, but for tests */
+    gint64 look_us;       /* VADM_REMOTE_LOOK_US, but for tests */
     char **log_directories;
     VadmEvents events;
     VadmMailbox *inbox; /* of the main thread: how the snmp thread's SETs get there */

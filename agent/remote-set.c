@@ -11,11 +11,6 @@
 #define VADM_LOG_CATEGORY "agent.remote"
 #include "common/log.h"
 
-/* The caller gives up after 0.8 s (agent/set.h); what is left is for reading again, and the way
- * back. */
-#define REMOTE_COMMIT_US (G_USEC_PER_SEC * 7 / 10)
-/* To look whether the daemon has what we gave it. */
-#define REMOTE_LOOK_US (G_USEC_PER_SEC * 3 / 10)
 /* Before the caller gives up by himself, who could say less of why. */
 #define REMOTE_MARGIN_US (G_USEC_PER_SEC / 20)
 
@@ -237,7 +232,7 @@ vadm_remote_commit(VadmTxn *base, VadmDone done, gpointer user)
 {
     VadmRemoteSource *source = (VadmRemoteSource *)base->source;
     RemoteJob *job = remote_job_new(source, (RemoteTxn *)base,
-                                    g_get_monotonic_time() + REMOTE_COMMIT_US, done, user);
+                                    g_get_monotonic_time() + source->commit_us, done, user);
 
     if (base->source->mailbox)
         remote_job_post(job, remote_commit_job);
@@ -314,8 +309,8 @@ remote_undo_job(gpointer data)
         return;
     }
     if (job->txn->plan->steps->len > 0)
-        vadm_remote_read_again(job->source, VADM_ORIGIN_ADMIN_RPC, REMOTE_LOOK_US / 1000,
-                               remote_undo_on_read, job);
+        vadm_remote_read_again(job->source, VADM_ORIGIN_ADMIN_RPC,
+                               (guint)(job->source->look_us / 1000), remote_undo_on_read, job);
     else
         remote_undo_revert(job);
 }
@@ -324,8 +319,10 @@ remote_undo_job(gpointer data)
 void
 vadm_remote_undo(VadmTxn *base, VadmDone done, gpointer user)
 {
-    remote_job_post(remote_job_new((VadmRemoteSource *)base->source, (RemoteTxn *)base,
-                                   g_get_monotonic_time() + REMOTE_COMMIT_US, done, user),
+    VadmRemoteSource *source = (VadmRemoteSource *)base->source;
+
+    remote_job_post(remote_job_new(source, (RemoteTxn *)base,
+                                   g_get_monotonic_time() + source->commit_us, done, user),
                     remote_undo_job);
 }
 

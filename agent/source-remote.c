@@ -283,6 +283,8 @@ vadm_source_remote_new(const VadmRemoteConfig *config)
     source->path = g_strdup(config->path);
     source->interval = (gint64)MAX(config->refresh_interval, 1) * G_USEC_PER_SEC;
     source->silence_min_ms = VADM_REMOTE_SILENCE_MIN_MS;
+    source->commit_us = VADM_REMOTE_COMMIT_US;
+    source->look_us = VADM_REMOTE_LOOK_US;
     source->log_directories = g_strdupv((char **)config->log_directories);
     vadm_events_init(&source->events);
     source->inbox = vadm_mailbox_new(NULL);

@@ -25,6 +25,9 @@ READ, WRITE = "public", "private"
 
 # The paths of sockets have at most 107 octets: a long TMPDIR leaves no room for them.
 TEMPORARY = tempfile.gettempdir() if len(os.fsencode(tempfile.gettempdir())) < 50 else "/tmp"
+# For tests in which a SET has to be stored: it has 0.8 s for that, and another test's files may
+# keep the disk busy for longer.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else TEMPORARY
 
 
 def load_oids():
@@ -166,11 +169,11 @@ class Place(contextlib.ExitStack):
 
     open = []
 
-    def __init__(self):
+    def __init__(self, parent=TEMPORARY):
         super().__init__()
         self.open.append(self)
         self.callback(self.open.remove, self)
-        self.dir = tempfile.mkdtemp(prefix="vadm.", dir=TEMPORARY)
+        self.dir = tempfile.mkdtemp(prefix="vadm.", dir=parent)
         self.callback(shutil.rmtree, self.dir, ignore_errors=True)
 
     @classmethod
@@ -603,11 +606,12 @@ retry_interval = 1
     def state(self, **how):
         """lvaDaemonState: "up", "unreachable" or None; snmpd does not answer for a context in which
         there is no agent yet."""
-        _, out, _ = self.snmpd.tool("snmpget", oid("lvaDaemonState"), timeout=1, **how)
+        how.setdefault("timeout", 5)
+        _, out, _ = self.snmpd.tool("snmpget", oid("lvaDaemonState"), **how)
         return {1: "up", 2: "unreachable"}.get(parse(out)[0][1]) if out else None
 
     def wait_for_state(self, state, timeout=None, **how):
-        wait_for(lambda: self.state(**how) == state,
+        wait_for(lambda: self.state(timeout=1, **how) == state,
                  lambda: f"lvaDaemonState {state}: {self.log_text()[-1500:]}", timeout)
 
     # the same as of virtadmd

@@ -88,13 +88,14 @@ class Values(unittest.TestCase):
         agent = harness.Agent(self.place, None, ("libvirtd", libvirtd.admin),
                               snmp=f"context = elsewhere\nmaster = unix:{self.snmpd.agentx}")
 
-        def name_in(community):
+        def name_in(community, timeout=5):
             return self.snmpd.tool("snmpget", oid("lvaDaemonName"), community=community,
-                                   timeout=0.5)[1]
-        harness.wait_for(lambda: "libvirtd" in name_in(in_context("elsewhere")), agent.log_text)
+                                   timeout=timeout)[1]
+        harness.wait_for(lambda: "libvirtd" in name_in(in_context("elsewhere"), timeout=0.5),
+                         agent.log_text)
         self.assertIn("No Such Object", name_in(harness.READ))
         # snmpd answers nothing at all for a context that nobody has registered
-        self.assertEqual(name_in(in_context("libvirtd")), "")
+        self.assertEqual(name_in(in_context("libvirtd"), timeout=0.5), "")
 
     def test_beside_virtadmd(self):
         """Both on one host: virtadmd has the default context and that of its name."""

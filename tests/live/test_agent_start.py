@@ -296,13 +296,15 @@ class Program(unittest.TestCase):
         agent.wait_for_state("unreachable")
         libvirtd.start()
         agent.wait_for_state("up")
-        self.assertRegex(agent.log_text(), r"(?s)libvirtd: unreachable at .*libvirtd: reachable at ")
+        harness.wait_for(lambda: re.search(r"(?s)libvirtd: unreachable at .*libvirtd: reachable at ",
+                                           agent.log_text()), agent.log_text)
         self.snmpd.process.kill(signal.SIGKILL)
         self.snmpd.process.wait()
         harness.wait_for(lambda: "lost the master agent" in agent.log_text(), agent.log_text)
         self.snmpd.start()
         harness.wait_for(self.snmpd.has_agent, "the agent")
-        self.assertRegex(agent.log_text(), r"(?s)lost the master .*connected to the master agent")
+        harness.wait_for(lambda: re.search(r"(?s)lost the master .*connected to the master agent",
+                                           agent.log_text()), agent.log_text)
 
     def ends(self, agent, number=signal.SIGTERM):
         began = time.monotonic()

@@ -35,7 +35,7 @@ def filters(text):
 
 class Case(unittest.TestCase):
     def setUp(self):
-        self.place = harness.Place()
+        self.place = harness.Place(harness.MEMORY)
         self.addCleanup(self.place.close)
         self.snmpd = harness.Snmpd(self.place)
         self.daemon = harness.Virtadmd(self.place, snmpd=self.snmpd)
@@ -84,11 +84,12 @@ class Confirm(Case):
     def test_rolls_back(self):
         generation, _ = self.stamp()
         before = self.snmpd.get1("lvaConfigLastChange")
-        began = time.monotonic()
-        self.arm(2)
+        self.arm(600)
         self.assertEqual(self.config(), NEW)
         self.assertEqual(self.stamp(), (generation + 1, 3))
-        self.assertIn(self.left(), (1, 2))
+        self.assertIn(self.left(), range(500, 601))
+        began = time.monotonic()
+        self.succeed(confirm(2))
         harness.wait_for(lambda: self.stamp() == (generation + 2, 5), "the rollback")
         self.assertGreaterEqual(time.monotonic() - began, 1.9)
         self.assertEqual(self.config(), OLD)
@@ -106,7 +107,7 @@ class Confirm(Case):
 
     def test_without_the_master(self):
         """What cut the operator off is taken back, whoever cannot be reached meanwhile."""
-        self.arm(2)
+        self.arm(5)
         self.snmpd.process.kill(signal.SIGKILL)
         self.snmpd.process.wait()
         def rolled_back():
@@ -219,7 +220,7 @@ class Confirm(Case):
 
     def test_storage_itself(self):
         """nonVolatile that is not confirmed stores nothing, also when it is rolled back."""
-        self.succeed(workers(30), storage(NON_VOLATILE), confirm(2))
+        self.succeed(workers(30), storage(NON_VOLATILE), confirm(5))
         self.assertEqual(self.config(), (5, 30, "", NON_VOLATILE))
         harness.wait_for(lambda: self.stamp()[1] == 5, "the rollback")
         self.assertEqual(self.config(), OLD)
@@ -307,16 +308,16 @@ class Storage(Case):
         self.succeed(storage(NON_VOLATILE))
         self.stored("virtadmd.state")
         stamp = self.stamp()
-        tracer = self.slow_disk(4)
+        tracer = self.slow_disk(8)
         began = time.monotonic()
+        # not genErr, as when the master has given up waiting, after 2 s
         self.assertEqual(self.set(workers(30), filters("4:x")), (RESOURCE, 1))
-        self.assertLess(time.monotonic() - began, 1.8)  # the master waits for 2 s
-        # the disk has 2 s left: nobody who reads notices, nobody can change anything
+        # the disk has 6 s left: nobody who reads notices, nobody can change anything
         self.assertEqual((self.config(), self.stamp()), ((5, 20, "", NON_VOLATILE), stamp))
         self.assertEqual(self.set(workers(31)), (RESOURCE, 1))
         self.assertRegex(self.virt_admin_refused("server-threadpool-set", "libvirtd",
                                                  "--max-workers", "33"), "is under way")
-        self.assertLess(time.monotonic() - began, 4)
+        self.assertLess(time.monotonic() - began, 8)
         tracer.end()
         harness.wait_for(lambda: self.set(workers(32)) == (0, 0), "the token")
         self.assertEqual(self.config(), (5, 32, "", NON_VOLATILE))

@@ -165,8 +165,8 @@ class Ends(unittest.TestCase):
             admin.sock.close()
             time.sleep(1.5)
             self.assertTrue(self.daemon.process.alive())
-            client.sock.close()
             began = time.monotonic()
+            client.sock.close()
             self.assertEqual(self.daemon.process.wait(), 0)
             self.assertGreater(time.monotonic() - began, 0.5)
 
@@ -183,9 +183,11 @@ class Ends(unittest.TestCase):
             others = [stack.enter_context(Raw(self.daemon.admin)) for _ in range(5)]
             for other in others:
                 self.assertEqual(other.call(1, b"\0\0\0\0")[5], 0)
+            self.daemon.process.kill(signal.SIGSTOP)  # it gets all at once
             for other in others[:2]:
                 other.send(self.SHUTDOWN, b"\0\0\0\0")
             self.daemon.process.kill(signal.SIGTERM)
+            self.daemon.process.kill(signal.SIGCONT)
             self.assertEqual(self.daemon.process.wait(), 0)
             for other in others[2:]:
                 self.assertIsNone(other.receive())

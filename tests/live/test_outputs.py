@@ -220,7 +220,9 @@ enabled = false
             path = place.path("run", "virtadm-admin-sock")
             with subprocess.Popen([os.path.join(harness.BUILD, "virtadmd"), "--config", conf],
                                   stderr=subprocess.PIPE) as process:
-                harness.wait_for(lambda: os.path.exists(path), "the socket")
+                # it is there a little before somebody listens at it
+                harness.wait_for(lambda: os.path.exists(path) and harness.run(
+                    harness.tool("virt-admin"), "-c", f"libvirtd:///system?socket={path}", "uri")[0] == 0, "the socket")
                 with Raw(path) as admin:
                     for _ in range(3000):
                         self.assertEqual(admin.call(3)[5], 0)

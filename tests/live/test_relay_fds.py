@@ -163,7 +163,7 @@ class Starved(unittest.TestCase):
                     other.close()
                 self.assertEqual(drain(outlet), b"")
                 self.assertEqual(client.call(PROCEDURE, b"", fds=[]).status, OK)
-                self.assertIn("none left", daemon.log_text())
+                harness.wait_for(lambda: "none left" in daemon.log_text(), "the line in the log")
 
 
 class Real(unittest.TestCase):

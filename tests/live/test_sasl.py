@@ -145,6 +145,8 @@ class Offer(unittest.TestCase):
                     env["SASL_PATH"] = place.dir
                 daemon = harness.Virtadmd(place, env=env, server=f"""\
 listen = unix+sasl:libvirt-sock;{tcp}""", name="daemon")
+                harness.wait_for(lambda: daemon.log_text().count("Nobody can") >= len(silent),
+                                 daemon.log_text)
                 self.assertEqual(re.findall("Nobody can authenticate at '(.*)': there is no mechanism",
                                             daemon.log_text()),
                                  [where.format(run=daemon.dir) for where in silent])

@@ -211,7 +211,7 @@ class Restart(unittest.TestCase):
     """What virtadmd makes of a state file."""
 
     def setUp(self):
-        self.place = harness.Place()
+        self.place = harness.Place(harness.MEMORY)
         self.addCleanup(self.place.close)
         self.dir = self.place.path("state")
         os.mkdir(self.dir, 0o700)

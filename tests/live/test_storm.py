@@ -125,6 +125,7 @@ class Storm(unittest.TestCase):
         """No torn read, no sanitizer's report, and SIGTERM in the middle ends it in time."""
         self.all_at_once()
         time.sleep(SECONDS)
+        harness.wait_for(lambda: self.faults or min(self.counts.values()) > 5, lambda: self.counts)
         self.assertEqual(self.faults, [])
         self.assertTrue(self.daemon.process.alive(), self.daemon.process.output()[-2000:])
         self.over.set()

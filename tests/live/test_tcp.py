@@ -210,6 +210,8 @@ listen = {listen}
 listen = tcp:0.0.0.0:{ports[0]};tcp:127.0.0.2:{ports[1]};tcp+sasl:0.0.0.0:{ports[2]}
 sasl_allowed_username_list = fred
 tls_allowed_dn_list = CN=fred""")
+        harness.wait_for(lambda: "keeps nobody out" in daemon.log_text() and
+                         "is let in" in daemon.log_text(), daemon.log_text)
         self.assertEqual(re.findall("Server 'libvirtd': (.*) keeps nobody out", daemon.log_text()),
                          ["tls_allowed_dn_list"])
         warned = re.findall(r"warning : .*Whoever reaches '(.*)' is let in", daemon.log_text())

@@ -310,9 +310,9 @@ class Update(Case):
             after = self.fingerprint()
             self.assertNotEqual(after, before)
             ask("list --all", "test")
-            log = self.daemon.log_text()
-            self.assertRegex(log, f"TLS files have been read again.* serial {after.lower()}")
-            self.assertRegex(log, "servercert.pem': the certificate expires at 20")
+            for line in f"TLS files have been read again.* serial {after.lower()}", \
+                        "servercert.pem': the certificate expires at 20":
+                harness.wait_for(lambda line=line: re.search(line, self.daemon.log_text()), line)
             self.bad_files(renewed)
             harness.wait_for(lambda: "TLS files are left as they were: server " in
                              self.daemon.log_text(), "what was wrong, in the log")

@@ -112,7 +112,7 @@ def client_limits(server, most, unauthenticated):
 
 class Torn(unittest.TestCase):
     def setUp(self):
-        self.place = harness.Place()
+        self.place = harness.Place(harness.MEMORY)
         self.addCleanup(self.place.close)
         self.snmpd = harness.Snmpd(self.place)
         self.daemon = harness.Virtadmd(self.place, snmpd=self.snmpd, log="#log", server="#2",

@@ -71,6 +71,15 @@ class Snmptt:
             key = f"syslog_level_{level} = <<END"
             text = replaced(text, rf"^{key}$", f"{key}\n{severity}")
         self.ini = place.write("snmptt.ini", text)
+        # snmptthandler makes a file in the spool and then writes it; snmptt reads, and removes, what is
+        # there, be it empty yet. Out of another folder the file comes whole.
+        handed = place.path("handed")
+        os.makedirs(handed)
+        own = place.write("handler.ini", replaced(text, r"^spool_directory = .*$",
+                                                  f"spool_directory = {handed}/"))
+        self.handler = "/bin/sh " + place.write("handler.sh", f"""\
+{tool('snmptthandler')} --ini={own} && exec mv {handed}/* {self.spool}
+""")
         self.process = place.spawn("snmptt", [
             *wrapper, tool("snmptt"), "--daemon", f"--ini={self.ini}"], {"MIBS": ""})
 
@@ -92,8 +101,7 @@ class Receiver:
         scripts = install(place.path("traps"))
         text = replaced(read(SHIPPED, "snmptrapd.conf"), r"^#(?=\S)", "")
         text = replaced(with_passwords(text), r"0x80001F888011223344556677", ENGINE_ID)
-        text = replaced(text, r"/usr/sbin/snmptthandler$",
-                        f"{tool('snmptthandler')} --ini={self.snmptt.ini}")
+        text = replaced(text, r"/usr/sbin/snmptthandler$", self.snmptt.handler)
         text = replaced(text, r"/var/log/snmptrap/snmptrap.log\"$", self.zabbix_file + '"')
         text = replaced(text, r"/var/lib/nagios4/rw/nagios.cmd\"$",
                         f'{nagios[0] if nagios else place.path("no-nagios.cmd")}"')

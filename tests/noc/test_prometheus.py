@@ -99,7 +99,7 @@ class Prometheus:
         config = load(CONFIG)
         config["global"] = {"evaluation_interval": "1s"}
         (job,) = config["scrape_configs"]
-        job["scrape_interval"] = job["scrape_timeout"] = "2s"
+        job["scrape_interval"] = job["scrape_timeout"] = "5s"
         job["static_configs"] = [
             {"targets": [address], **({"labels": {"context": context}} if context else {})}
             for address, context in targets]
@@ -242,7 +242,9 @@ class Watched(unittest.TestCase):
             before = comparable(expected(module, self.snmpd.walk()))
             scraped = comparable(self.exporter.scrape(self.address, module, auth))
             after = comparable(expected(module, self.snmpd.walk()))
-            self.assertEqual(sorted(scraped), sorted(before))
+            if sorted(scraped) != sorted(before):
+                self.off = set(scraped) ^ set(before)
+                return False
             low = {key: value for key, value in before.items() if value <= after[key]}
             self.off = {key: (value, scraped[key], after[key]) for key, value in low.items()
                         if not value <= scraped[key] <= after[key]}
@@ -300,7 +302,8 @@ class Virtadmd(Watched):
                      lambda: f"{name}: {self.values(name)}", PATIENCE)
         with self.host.clients(17 - self.host.clients_now()):
             self.prometheus.wait_for_alerts("VirtadmClientsHigh warning libvirtd")
-            self.assertEqual(self.values("virtadm:clients_used:percent")["libvirtd"], 85)
+            wait_for(lambda: self.values("virtadm:clients_used:percent").get("libvirtd") == 85,
+                     lambda: self.values("virtadm:clients_used:percent"), PATIENCE)
             browser = Browser(self.place, width=1000, height=980)
             self.look_at_alerts(browser)
         self.prometheus.wait_for_alerts()
@@ -332,8 +335,8 @@ class Virtadmd(Watched):
 
     def look_at_alerts(self, browser):
         """Debian's Prometheus has the classic pages only."""
-        browser.open(self.prometheus.url("classic/alerts"))
-        browser.wait_for_text("VirtadmClientsHigh (1 active)", "VirtadmAgentGone (0 active)")
+        browser.wait_for_text("VirtadmClientsHigh (1 active)", "VirtadmAgentGone (0 active)",
+                              again=self.prometheus.url("classic/alerts"))
         browser.driver.find_element(By.XPATH, "//label[contains(., 'Inactive')]").click()
         # the first of its two rules fires: its head opens it
         head = browser.driver.find_element(
@@ -358,8 +361,9 @@ class Virtadmd(Watched):
         self.host.kill_agent()
         try:
             self.prometheus.wait_for_alerts("VirtadmAgentGone critical")
-            self.assertEqual(self.prometheus.query('up{job="virtadm"}')[0][1], 1)
-            self.assertEqual(self.panel("Daemons") + self.panel("SNMP and agent"), [0])
+            wait_for(lambda: self.prometheus.query('up{job="virtadm"}')[0][1] == 1 and
+                     self.panel("Daemons") + self.panel("SNMP and agent") == [0],
+                     self.prometheus.state, PATIENCE)
         finally:
             self.host.restart_agent()
         self.prometheus.wait_for_alerts()

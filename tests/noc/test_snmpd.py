@@ -268,7 +268,7 @@ class ReceiverAway(unittest.TestCase):
             status, out = snmpd.ask("snmpset", NOCADMIN, oid("lvaServerWorkersMax", SERVER), "u",
                                     str(value), timeout=30)
             self.assertEqual(status, 0, out)
-        self.assertIn("send_trap: Timeout", snmpd.process.output())
+        harness.wait_for(lambda: "send_trap: Timeout" in snmpd.process.output(), snmpd.process.output)
         self.assertNotIn("lost", daemon.log_text())
 
 

@@ -313,7 +313,10 @@ turn(void)
 void
 settle(void)
 {
-    for (guint idle = 0; idle < 100;) {
+    const gint64 until = g_get_monotonic_time() + G_USEC_PER_SEC / 2;
+
+    /* 20 ms and more for other threads, and on a busy machine not as much as ends what is timed */
+    for (guint idle = 0; idle < 100 && (idle < 10 || g_get_monotonic_time() < until);) {
         if (g_main_context_iteration(NULL, FALSE))
             continue;
         idle++;

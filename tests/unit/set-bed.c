@@ -249,7 +249,16 @@ set_bed_new(guint interval_ms)
     peer_handle(peer, VADM_ADMIN_PROC_CLIENT_CLOSE, on_close, set);
     bed_start_ready(set->bed, interval_ms);
     set->bed->base->mailbox = vadm_mailbox_new(NULL);
+    set_bed_hurry(set, FALSE);
     return set;
+}
+
+void
+set_bed_hurry(SetBed *set, gboolean hurried)
+{
+    set->hurried = hurried;
+    set->bed->source->commit_us = hurried ? VADM_REMOTE_COMMIT_US : SET_PATIENCE_US;
+    set->bed->source->look_us = hurried ? VADM_REMOTE_LOOK_US : SET_PATIENCE_US;
 }
 
 void
@@ -276,6 +285,12 @@ set_bed_calls(SetBed *set)
     return set->calls;
 }
 
+static gboolean
+is_silent(SetFailure failure)
+{
+    return failure == SET_SILENT || failure == SET_SILENT_APPLIED;
+}
+
 void
 set_bed_script(SetBed *set, guint from, guint to, SetFailure failure)
 {
@@ -285,6 +300,7 @@ set_bed_script(SetBed *set, guint from, guint to, SetFailure failure)
     set->fail_to = to;
     set->failure = failure;
     set->then_from = 0;
+    set_bed_hurry(set, is_silent(failure));
 }
 
 void
@@ -293,6 +309,8 @@ set_bed_script_then(SetBed *set, guint from, SetFailure failure)
     VADM_LOCK_SCOPE(&set->lock);
     set->then_from = from;
     set->then = failure;
+    if (is_silent(failure))
+        set_bed_hurry(set, TRUE);
 }
 
 char *
@@ -403,7 +421,9 @@ outcome_reset(Outcome *outcome)
 void
 set_prepare(SetBed *set, const VadmChange *changes, guint n, Outcome *outcome)
 {
-    gint64 deadline = g_get_monotonic_time() + G_USEC_PER_SEC * 8 / 10;
+    /* agent/set.h has 0.8 s */
+    gint64 deadline =
+        g_get_monotonic_time() + (set->hurried ? G_USEC_PER_SEC * 8 / 10 : SET_PATIENCE_US);
 
     outcome_reset(outcome);
     set->bed->base->class->prepare(set->bed->base, changes, n, VADM_ORIGIN_SNMP, deadline,

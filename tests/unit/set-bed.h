@@ -35,11 +35,18 @@ typedef struct {
     SetFailure then;
     guint closed; /* clients */
     char *default_outputs;
+    gboolean hurried;
 } SetBed;
+
+/* Of phases that are to succeed: what is slow here is the machine. */
+#define SET_PATIENCE_US (20 * (gint64)G_USEC_PER_SEC)
 
 /* With a log of its own, in which the source logs. */
 SetBed *set_bed_new(guint interval_ms);
 void set_bed_free(SetBed *set);
+/* @hurried: the phases get the time that they have in operation, as where the daemon is scripted
+ * not to answer; else SET_PATIENCE_US */
+void set_bed_hurry(SetBed *set, gboolean hurried);
 
 guint set_bed_calls(SetBed *set);
 /* Calls are counted anew. */

@@ -136,7 +136,7 @@ START_TEST(a_crowd)
     const guint count = G_N_ELEMENTS(peers);
 
     server_config()->limits.clients_unauth_max = 0;
-    start(2);
+    start(6);
     for (guint i = 0; i < count; i++)
         peers[i] = peer_new(fix.path);
     expect_clients(count);

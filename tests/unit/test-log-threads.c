@@ -192,7 +192,7 @@ START_TEST(test_stuck_is_replaced)
     }
     fx_use_file(1, NULL, "a");
     FX_SAY(VADM_LOG_ERROR, "x", "hello");
-    ck_assert_int_lt(g_get_monotonic_time() - begin, SECONDS(4));
+    ck_assert_int_lt(g_get_monotonic_time() - begin, SECONDS(20)); /* not 5 for each */
     begin = g_get_monotonic_time();
     for (gboolean there = FALSE; !there;) {
         g_autofree char *path = fx_path("a");

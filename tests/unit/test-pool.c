@@ -273,9 +273,12 @@ START_TEST(times_are_summed)
     VadmPoolStats s;
 
     make_pool(1, 1, 0);
+    vadm_pool_push(pool, FALSE, job_run, NULL, NULL);
+    wait_inside(1);
     for (guint i = 0; i < 3; i++)
         vadm_pool_push(pool, FALSE, job_sleep, NULL, NULL);
-    wait_done(3);
+    open_gate();
+    wait_done(4);
     vadm_pool_get_stats(pool, &s);
     ck_assert_uint_ge(s.run_time, 60000);
     ck_assert_uint_ge(s.wait_time, 60000); /* 0 + 20 + 40 ms */

@@ -44,13 +44,15 @@ START_TEST(test_unanswered_call)
 {
     Bed *bed = new_impatient_bed(SHORT, SILENCE);
     gint64 begun;
+    guint n;
 
     WAIT_FOR(bed_is_up(bed));
     peer_ignore(bed->peer, VADM_ADMIN_PROC_CONNECT_GET_LOGGING_OUTPUTS);
     WAIT_FOR(!bed_is_up(bed));
     begun = bed->source->snapshot->taken; /* of the last that was answered */
     run_for(SILENCE / 2);
-    ck_assert_uint_eq(peer_n_connections(bed->peer), 1);
+    n = peer_n_connections(bed->peer);
+    ck_assert(n == 1 || ms_since(begun) >= SILENCE); /* or this thread had to wait */
     WAIT_FOR(peer_n_connections(bed->peer) == 2);
     ck_assert_uint_ge(ms_since(begun), SILENCE);
     ck_assert_uint_lt(ms_since(begun), SILENCE + LATE);
@@ -83,20 +85,22 @@ END_TEST
 START_TEST(test_connect_timeouts_double)
 {
     const guint silence = 15 * SHORT;
+    const gint64 begun = g_get_monotonic_time();
     Bed *bed = new_impatient_bed(SHORT, 1);
-    gint64 at[4];
+    guint expected = 0, before = 0;
+    gint64 last;
 
     peer_ignore(bed->peer, VADM_ADMIN_PROC_CONNECT_OPEN);
-    for (guint i = 0; i < G_N_ELEMENTS(at); i++) {
-        WAIT_FOR(peer_n_connections(bed->peer) == i + 1);
-        at[i] = g_get_monotonic_time();
-    }
-    for (guint i = 1; i < G_N_ELEMENTS(at); i++) {
-        guint took = (guint)((at[i] - at[i - 1]) / 1000);
-        guint expected = silence << (i - 1);
+    for (guint i = 0; i < 4; i++) {
+        const guint wait = i > 0 ? silence << (i - 1) : 0;
+        guint took;
 
-        ck_assert_msg(took >= expected * 3 / 4 && took < expected + LATE,
+        WAIT_FOR(peer_n_connections(bed->peer) == i + 1);
+        took = ms_since(begun); /* of all: that one is seen late makes the next not early */
+        expected += wait;
+        ck_assert_msg(took >= expected && took - before < wait + LATE,
                       "attempt %u after %u ms, not %u", i, took, expected);
+        before = took;
     }
     peer_forget(bed->peer, VADM_ADMIN_PROC_CONNECT_OPEN);
     peer_close_all(bed->peer);
@@ -104,9 +108,9 @@ START_TEST(test_connect_timeouts_double)
     peer_ignore(bed->peer, VADM_ADMIN_PROC_CONNECT_OPEN);
     peer_close_all(bed->peer);
     WAIT_FOR(peer_n_connections(bed->peer) == 6);
-    at[0] = g_get_monotonic_time();
+    last = g_get_monotonic_time();
     WAIT_FOR(peer_n_connections(bed->peer) == 7);
-    ck_assert_uint_lt(ms_since(at[0]), silence + LATE);
+    ck_assert_uint_lt(ms_since(last), silence + LATE);
     bed_free(bed);
 }
 END_TEST

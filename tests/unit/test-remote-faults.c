@@ -215,6 +215,7 @@ START_TEST(test_late_answer)
     g_auto(Outcome) outcome = {0};
     VadmTxn *txn = PREPARED(set, NUMBER(SERVER_CLIENTS_MAX, SERVER, 70, 0));
 
+    set_bed_hurry(set, TRUE);
     peer_hold(set->bed->peer, VADM_ADMIN_PROC_SERVER_SET_CLIENT_LIMITS);
     set_commit(set, txn, &outcome);
     ck_assert_ptr_nonnull(outcome.error);

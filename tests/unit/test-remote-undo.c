@@ -174,6 +174,7 @@ START_TEST(test_stopped)
     gint64 begun = g_get_monotonic_time();
     g_auto(Outcome) outcome = {0};
 
+    set_bed_hurry(set, TRUE);
     peer_read(set->bed->peer, FALSE);
     set_prepare(set, &change, 1, &outcome);
     ck_assert(g_error_matches(outcome.error, VADM_ERROR, VADM_ERROR_NO_CONNECT));
@@ -226,6 +227,7 @@ START_TEST(test_read_again_fails_after_commit)
     g_auto(Outcome) outcome = {0};
     VadmTxn *txn = PREPARED(set, NUMBER(SERVER_WORKERS_MAX, SERVER, 30, 0));
 
+    set_bed_hurry(set, TRUE);
     peer_ignore(set->bed->peer, VADM_ADMIN_PROC_CONNECT_LIST_SERVERS);
     set_commit(set, txn, &outcome);
     ck_assert_ptr_null(outcome.error);

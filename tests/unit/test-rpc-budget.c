@@ -269,15 +269,14 @@ end_send(End *end, gsize length, gsize from, gsize to)
 {
     g_autofree guint8 *data = g_malloc0(length);
     const guint32 word = GUINT32_TO_BE((guint32)length);
-    gint64 last = g_get_monotonic_time();
 
     memcpy(data, &word, sizeof word);
-    while (from < to && g_get_monotonic_time() - last < G_USEC_PER_SEC / 5) {
+    for (guint in_vain = 0; from < to && in_vain < 20; in_vain++) {
         gssize put = send(end->peer, data + from, to - from, MSG_NOSIGNAL);
 
         if (put > 0) {
             from += (gsize)put;
-            last = g_get_monotonic_time();
+            in_vain = 0;
         }
         settle();
     }

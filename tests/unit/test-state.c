@@ -75,8 +75,8 @@ limits_of(VadmConfig *config, const char *server)
 static void
 write_state(const char *text, gssize length)
 {
-    ck_assert(
-        g_file_set_contents_full(path, text, length, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL));
+    unlink(path);
+    ck_assert(g_file_set_contents_full(path, text, length, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
 }
 
 static void

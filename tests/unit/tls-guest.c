@@ -27,6 +27,7 @@ setup(void)
     context = g_main_context_new();
     gate = vadm_tls_gate_new(context, NULL);
     listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
     ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, length), 0);
     ck_assert_int_eq(listen(listener, 1024), 0);
     getsockname(listener, (struct sockaddr *)&address, &length);
