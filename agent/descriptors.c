@@ -7,9 +7,9 @@
 #define VADM_LOG_CATEGORY "virtadmd"
 #include "common/log.h"
 
-/* Beside the clients: listening sockets, log files, the master agent, the main loop, and what is
- * kept back for TLS. */
-#define OWN_DESCRIPTORS 96u
+/* Beside the clients: listening sockets, log files, the master agent, the main loop, and what no
+ * client gets (common/spare-fds.h). */
+#define OWN_DESCRIPTORS 112u
 
 /* A client of a relay takes two: itself, and its connection upstream. */
 static guint64

@@ -17,6 +17,13 @@ spare_fds_next(void)
     return fd;
 }
 
+/* A low limit has to be enough for clients as well. */
+static rlim_t
+spare_fds_of(rlim_t limit, guint spare)
+{
+    return MIN(limit, 2 * VADM_SPARE_FDS) * spare / (2 * VADM_SPARE_FDS);
+}
+
 gboolean
 vadm_spare_fds_allow_this(int fd, guint spare)
 {
@@ -24,7 +31,7 @@ vadm_spare_fds_allow_this(int fd, guint spare)
 
     if (spare == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return TRUE;
-    return fd >= 0 && (rlim_t)fd + MIN(spare, limit.rlim_cur / 2) < limit.rlim_cur;
+    return fd >= 0 && (rlim_t)fd + spare_fds_of(limit.rlim_cur, spare) < limit.rlim_cur;
 }
 
 gboolean

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/client-private.h"
 
+#include "common/spare-fds.h"
 #include "daemon/daemon-private.h"
 #include "daemon/server-private.h"
 #include "rpc/rpc-error.h"
@@ -384,8 +385,7 @@ vadm_client_admit(VadmClient *client)
         return;
     vadm_conn_set_message_max(client->conn, VADM_RPC_LENGTH_MAX);
     if (client->server->program->class->descriptors)
-        vadm_conn_accept_descriptors(client->conn,
-                                     vadm_daemon_get_spare_fds(client->server->daemon));
+        vadm_conn_accept_descriptors(client->conn, VADM_SPARE_FDS);
 }
 
 void

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include "daemon/server-private.h"
-#include "common/spare-fds.h"
 
 #define VADM_LOG_CATEGORY "daemon.daemon"
 #include "common/log.h"
@@ -545,18 +544,6 @@ vadm_daemon_get_tls_gate(VadmDaemon *daemon, GError **error)
     if (!daemon->tls_gate)
         daemon->tls_gate = vadm_tls_gate_new(daemon->context, error);
     return daemon->tls_gate;
-}
-
-guint
-vadm_daemon_get_spare_fds(const VadmDaemon *daemon)
-{
-    const GPtrArray *configs = daemon->start_config->servers;
-
-    for (guint i = 0; i < configs->len; i++) {
-        if (vadm_server_config_has_tls(g_ptr_array_index(configs, i)))
-            return VADM_SPARE_FDS;
-    }
-    return 0;
 }
 
 GMainContext *

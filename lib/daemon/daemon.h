@@ -67,9 +67,6 @@ VadmStore *vadm_daemon_get_store(VadmDaemon *daemon);
 VadmLog *vadm_daemon_get_log(VadmDaemon *daemon);
 VadmMailbox *vadm_daemon_get_mailbox(VadmDaemon *daemon); /* runs things in the main thread */
 GMainContext *vadm_daemon_get_context(VadmDaemon *daemon);
-/** vadm_daemon_get_spare_fds: how many descriptors no client gets (spare-fds.h): 0 where nobody
- * speaks TLS. Any thread. */
-guint vadm_daemon_get_spare_fds(const VadmDaemon *daemon);
 gint64 vadm_daemon_get_start_time(VadmDaemon *daemon);  /* us since the epoch */
 VadmEvents *vadm_daemon_get_events(VadmDaemon *daemon); /* to subscribe to, and to tell */
 /** vadm_daemon_begin_event: @event is now of @kind and this moment, with the daemon's row (name,

@@ -7,7 +7,6 @@
 #include "daemon/relay-link.h"
 
 #include "common/log.h"
-#include "daemon/daemon.h"
 #include "common/spare-fds.h"
 #include "rpc/remote.h"
 #include "rpc/rpc-error.h"
@@ -38,18 +37,12 @@ link_call_own(VadmRelayLink *link, gint32 procedure)
     vadm_relay_link_send_own(link, vadm_message_new(&header, NULL, NULL, NULL));
 }
 
-static guint
-link_spare_fds(const VadmRelayLink *link)
-{
-    return vadm_daemon_get_spare_fds(vadm_server_get_daemon(link->relay->server));
-}
-
 static void
 link_ready(VadmRelayLink *link)
 {
     vadm_relay_link_clear_source(&link->deadline);
     link->state = LINK_READY;
-    vadm_conn_accept_descriptors(link->conn, link_spare_fds(link));
+    vadm_conn_accept_descriptors(link->conn, VADM_SPARE_FDS);
     vadm_relay_note_success(link->upstream);
     /* It only looked, and is closed. */
     if (!link->client)
@@ -202,7 +195,7 @@ link_connected(VadmRelayLink *link, int fd)
 static int
 link_open(const VadmRelayLink *link, GError **error)
 {
-    if (vadm_spare_fds_allow(link_spare_fds(link)))
+    if (vadm_spare_fds_allow(VADM_SPARE_FDS))
         return vadm_unix_connect(link->path, error);
     vadm_error_set_errno(error, EMFILE, "Failed to connect socket to '%s'", link->path);
     return -1;

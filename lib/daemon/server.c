@@ -4,6 +4,7 @@
 #include <gio/gunixconnection.h>
 #include <unistd.h>
 
+#include "common/spare-fds.h"
 #include "daemon/daemon-private.h"
 
 #define VADM_LOG_CATEGORY "daemon.server"
@@ -490,12 +491,13 @@ vadm_server_add_services(VadmServer *server, GMainContext *context)
             .mode = listen->readonly ? config->socket_mode_ro : config->socket_mode,
             .gid = config->socket_gid,
             .backlog = config->max_queued_clients,
-            .spare_fds = vadm_daemon_get_spare_fds(server->daemon),
+            .spare_fds = VADM_SPARE_FDS,
         };
 
         if (config->program == VADM_PROGRAM_ADMIN) {
             access.mode = 0600;
             access.gid = (gid_t)-1;
+            access.spare_fds = VADM_SPARE_FDS_ADMIN;
         }
         g_ptr_array_add(server->services,
                         vadm_service_new(listen, &access, context, vadm_server_accepted, server));

@@ -219,6 +219,13 @@ class Manager:
         self.socket.settimeout(timeout or PATIENCE)
         return self.socket.recv(4096).decode().splitlines()
 
+    def forget(self):
+        """What has come until now."""
+        self.socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.socket.recv(4096)
+
     def wait_for(self, line, timeout=None):
         """timeout: for each message."""
         while line not in self.next(timeout):

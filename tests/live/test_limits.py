@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Limits on clients, and what an operator sees of them while they bite."""
 
+import contextlib
 import os
 import resource
+import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -12,8 +15,10 @@ import unittest
 import ber
 import harness
 from harness import Raw, oid, open_payload
+from upstream import CALL_WITH_FDS, OK, Speaker
 
 OPEN = 1
+INTERVAL = 6  # seconds: a service manager would end who is silent for longer
 
 
 def more_descriptors():
@@ -119,7 +124,7 @@ class Limits(unittest.TestCase):
         """accept() without a free descriptor: said once, accepting pauses, and goes on later."""
         # prlimit limits the daemon alone
         daemon = harness.Virtadmd(self.place, self.libvirtd, self.snmpd)
-        limit = daemon.process.descriptors() + 5
+        limit = 2 * daemon.process.descriptors() + 10  # half of them are kept back
         usual = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (limit, usual[1]))
         crowd = []
@@ -164,6 +169,75 @@ class Limits(unittest.TestCase):
             one.sock.close()
         harness.wait_for(lambda: self.snmpd.get1("lvaServerClientsCurrent", 2) == 0, "none")
         self.assertEqual(harness.virsh(daemon.socket, "hostname")[0], 0)
+
+
+class Reserve(unittest.TestCase):
+    """Clients hold all the descriptors that they can get. Those that are kept from them are enough for
+    all that has to go on."""
+
+    LIMIT, KEPT = 200, 48
+
+    def setUp(self):
+        self.place = harness.Place()
+        self.addCleanup(self.place.close)
+        self.snmpd = harness.Snmpd(self.place)
+        self.manager = harness.Manager(self.place, INTERVAL * 1000 * 1000)
+        self.daemon = harness.Virtadmd(self.place, None, self.snmpd, env=self.manager.env,
+                                       descriptors=f"{self.LIMIT}:{self.LIMIT}")
+        self.before = self.daemon.process.descriptors()
+
+    def take_all(self):
+        """By calls that promise one more than comes, until there are none for those; then by
+        connections. Returns: the clients, by their ids in order"""
+        crowd = []
+        null = self.place.enter_context(open(os.devnull, "rb"))
+
+        def connect():
+            crowd.append(self.place.enter_context(Speaker.connect(self.daemon.socket)))
+            return crowd[-1]
+        for _ in range(self.LIMIT // 32 + 1):
+            if "none left" in self.daemon.log_text():
+                break
+            greedy = connect()
+            with contextlib.suppress(ConnectionError):
+                greedy.send_head((Raw.REMOTE, 1, OPEN, CALL_WITH_FDS, 1, OK), struct.pack(">I", 32))
+                for _ in range(31):
+                    greedy.send_octet([null.fileno()])
+        for _ in range(2 * self.KEPT):
+            connect()
+        harness.wait_for(lambda: "Unable to accept" in self.daemon.log_text(), "the pause")
+        return crowd
+
+    def stays_alive(self):
+        self.manager.forget()
+        for _ in range(3):
+            self.manager.wait_for("WATCHDOG=1", INTERVAL)
+
+    def clients(self):
+        status, out, err = self.daemon.virt_admin("client-list", "libvirtd")
+        self.assertEqual(status, 0, err)
+        return [int(line.split()[0]) for line in out.splitlines()[2:] if line]
+
+    def test_all_taken(self):
+        """The service manager gets its signs of life, the master agent is found again, and who
+        administers looks around and sends somebody away."""
+        crowd = self.take_all()
+        self.assertGreaterEqual(self.daemon.process.descriptors(), self.LIMIT - self.KEPT)
+        self.stays_alive()
+        self.assertEqual(self.clients()[0], 1)
+        self.snmpd.process.kill(signal.SIGKILL)
+        self.snmpd.process.wait()
+        self.snmpd.start()
+        harness.wait_for(self.snmpd.has_agent, "the subagent at the master")
+        self.assertEqual(self.daemon.virt_admin("client-disconnect", "libvirtd", "1")[0], 0)
+        self.assertTrue(crowd[0].ended())
+        self.assertNotIn(1, self.clients())
+        self.stays_alive()
+        for one in crowd:
+            one.close()
+        harness.wait_for(lambda: self.daemon.process.descriptors() <= self.before,
+                         "all descriptors to be closed")
+        self.assertEqual(self.daemon.stop(), 0)
 
 
 class Clients(unittest.TestCase):

@@ -25,7 +25,7 @@ def hello():
 class Short(test_tls.Case):
     def test_short(self):
         """Strangers take all that they can get, and all begin a handshake: the others wait, and come in
-        when they are gone."""
+        when they are gone. Who administers comes in at once."""
         self.run_virtadmd("max_anonymous_clients = 0\n", descriptors=f"{LIMIT}:{LIMIT}")
         crowd = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(CROWD)]
         for sock in crowd:
@@ -34,6 +34,7 @@ class Short(test_tls.Case):
         first = hello()
         for sock in crowd:
             sock.sendall(first)
+        self.assertEqual(self.daemon.virt_admin("client-list", "libvirtd")[0], 0)
         wait_for(lambda: self.get1("lvaServerAuthFailures", 2) >= 8, "those who are silent to go")
         self.assertTrue(self.daemon.process.alive())
         self.assertLess(self.daemon.process.descriptors(), LIMIT)

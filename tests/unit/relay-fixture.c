@@ -45,13 +45,6 @@ vadm_daemon_get_mailbox(VadmDaemon *daemon)
     return daemon->mailbox;
 }
 
-guint
-vadm_daemon_get_spare_fds(const VadmDaemon *daemon)
-{
-    (void)daemon;
-    return 0;
-}
-
 VadmServer *
 vadm_client_get_server(const VadmClient *client)
 {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The small parts: errors, identities, mailboxes, locks. */
+/* The small parts: errors, identities, mailboxes, locks, descriptors kept back. */
 #include <errno.h>
 #include <glib.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "common/error.h"
 #include "common/lock.h"
 #include "common/mailbox.h"
 #include "common/source.h"
+#include "common/spare-fds.h"
 #include "unit.h"
 
 START_TEST(test_error_errno)
@@ -258,6 +260,34 @@ START_TEST(test_lock)
 }
 END_TEST
 
+/* How many are left behind those of clients, and behind those of administrators. */
+static const struct {
+    rlim_t limit, clients, admins;
+} spares[] = {
+    {16384, 48, 32}, {1024, 48, 32}, {128, 48, 32}, {96, 48, 32},
+    {95, 47, 31},    {64, 32, 21},   {30, 15, 10},  {4, 2, 1},
+};
+
+START_TEST(test_spare_fds)
+{
+    struct rlimit before, low;
+    int limit = (int)spares[_i].limit;
+    int clients = limit - (int)spares[_i].clients, admins = limit - (int)spares[_i].admins;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    low = before;
+    low.rlim_cur = spares[_i].limit;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    ck_assert(vadm_spare_fds_allow_this(clients - 1, VADM_SPARE_FDS));
+    ck_assert(!vadm_spare_fds_allow_this(clients, VADM_SPARE_FDS));
+    ck_assert(vadm_spare_fds_allow_this(admins - 1, VADM_SPARE_FDS_ADMIN));
+    ck_assert(!vadm_spare_fds_allow_this(admins, VADM_SPARE_FDS_ADMIN));
+    ck_assert(!vadm_spare_fds_allow_this(-1, VADM_SPARE_FDS_ADMIN));
+    ck_assert(vadm_spare_fds_allow_this(limit - 1, 0));
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -271,6 +301,7 @@ main(void)
     tcase_add_test(tc, test_mailbox_close);
     tcase_add_test(tc, test_mailbox_close_while_posting);
     tcase_add_test(tc, test_lock);
+    tcase_add_loop_test(tc, test_spare_fds, 0, G_N_ELEMENTS(spares));
     suite_add_tcase(suite, tc);
     return vadm_unit_main(suite);
 }

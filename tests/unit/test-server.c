@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/spare-fds.h"
 #include "daemon-fixture.h"
 
 static VadmServerLimits *
@@ -374,10 +375,23 @@ START_TEST(comes_and_goes_without_a_trace)
 }
 END_TEST
 
+/* The limit with which @fd and those above it are not for clients. Returns: the one before */
+static struct rlimit
+keep_descriptors_from(int fd)
+{
+    struct rlimit saved, low;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &saved), 0);
+    low = saved;
+    low.rlim_cur = (rlim_t)fd + MIN((rlim_t)fd, VADM_SPARE_FDS);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    return saved;
+}
+
 START_TEST(out_of_descriptors)
 {
     g_autoptr(VadmClient) client = NULL;
-    struct rlimit saved, low;
+    struct rlimit saved;
     Peer *one, *two;
 
     fixture_start();
@@ -385,10 +399,7 @@ START_TEST(out_of_descriptors)
     client = get_client(1);
     SPIN_UNTIL(is_named(client)); /* the resolver has a descriptor while it looks */
     two = peer_new(fix.path);
-    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &saved), 0);
-    low = saved;
-    low.rlim_cur = (rlim_t)two->fd + 1;
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    saved = keep_descriptors_from(two->fd);
     SPIN_UNTIL(!accepting());
     peer_call(one, ECHO_NOW, 1, "served");
     peer_expect_reply(one, 1, "served");
@@ -402,6 +413,25 @@ START_TEST(out_of_descriptors)
     ck_assert(accepting());
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
     peer_free(two);
+}
+END_TEST
+
+/* What clients do not get is there for those who send them away. */
+START_TEST(descriptors_for_administrators)
+{
+    struct rlimit saved;
+    Peer *one, *admin;
+
+    fixture_start();
+    admin = peer_new(fix.admin_path);
+    one = peer_new(fix.path);
+    saved = keep_descriptors_from(one->fd);
+    SPIN_UNTIL(!accepting());
+    SPIN_UNTIL(vadm_server_count_clients(fix.admin) == 1);
+    ck_assert_uint_eq(row().clients_current, 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &saved), 0);
+    peer_free(admin);
+    peer_free(one);
 }
 END_TEST
 
@@ -676,6 +706,7 @@ main(void)
     tcase_add_test(tcase, admin_takes_root_and_itself_only);
     tcase_add_test(tcase, comes_and_goes_without_a_trace);
     tcase_add_loop_test(tcase, out_of_descriptors, 0, 2);
+    tcase_add_test(tcase, descriptors_for_administrators);
     tcase_add_test(tcase, who_waits_in_vain_for_names_does_so_for_all);
     tcase_add_test(tcase, readers_in_threads);
     tcase_add_test(tcase, servers_by_index_and_name);
