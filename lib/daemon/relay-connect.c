@@ -47,7 +47,7 @@ link_ready(VadmRelayLink *link)
     /* It only looked, and is closed. */
     if (!link->client)
         return;
-    vadm_relay_link_start_keepalive(link);
+    vadm_relay_link_check_keepalive(link);
     vadm_relay_link_flush(link);
 }
 

@@ -37,6 +37,7 @@ struct _VadmRelayLink {
     VadmKeepalive *keepalive;
     GSource *retry, *deadline;
     gboolean paused; /* the client does not take what comes: the upstream is not read */
+    gboolean pinged; /* the keepalive runs */
 
     guint32 next_serial;
     gint32 own_procedure; /* of our own call that waits for its reply; 0: none */
@@ -63,7 +64,9 @@ void vadm_relay_link_fail_new(VadmRelayLink *link, VadmErrorCode code, const cha
 void vadm_relay_link_send(VadmRelayLink *link, VadmMessage *message);
 /** vadm_relay_link_next_serial: one that no call and no stream uses. */
 guint32 vadm_relay_link_next_serial(VadmRelayLink *link);
-void vadm_relay_link_start_keepalive(VadmRelayLink *link);
+/** vadm_relay_link_check_keepalive: to be called when any of what decides about it has changed:
+ * starts it, afresh, or stops it. */
+void vadm_relay_link_check_keepalive(VadmRelayLink *link);
 /** vadm_relay_link_flush: forwards what is held and may go now. */
 void vadm_relay_link_flush(VadmRelayLink *link);
 void vadm_relay_link_clear_source(GSource **source);

@@ -25,6 +25,11 @@
  * state to follow within a second. */
 #define VADM_RELAY_LOOK_MS 500u
 
+/* A libvirt daemon does not read a connection on which max_client_requests of its calls are in
+ * progress, and so answers no PING there. This is what it is unless its configuration says
+ * otherwise, which it tells nobody but administrators. */
+#define VADM_RELAY_UPSTREAM_REQUESTS 5u
+
 typedef struct _VadmRelayLink VadmRelayLink;
 
 typedef struct _VadmRelay VadmRelay;

@@ -117,7 +117,7 @@ link_disconnect(VadmRelayLink *link)
     vadm_relay_streams_clear(link->streams);
     link->own_procedure = 0;
     link->gate = GATE_OPEN;
-    link->paused = FALSE;
+    link->paused = link->pinged = FALSE;
 }
 
 /* While the upstream is away each call of each client fails, as fast as they come. */
@@ -178,13 +178,33 @@ vadm_relay_link_next_serial(VadmRelayLink *link)
     return link->next_serial++;
 }
 
-/* The upstream is pinged only while it is read: its answers must be seen. */
+/* What a daemon counts as in progress: calls without a reply, whoever made them. */
+static guint
+link_under_way(const VadmRelayLink *link)
+{
+    return (link->calls ? g_hash_table_size(link->calls) : 0) + (link->own_procedure != 0);
+}
+
+/* The upstream is pinged only while it is read, for its answers must be seen, and while it can be
+ * thought to read: a PING behind as many calls as it takes at once says nothing of it. */
+static gboolean
+link_may_ping(const VadmRelayLink *link)
+{
+    return link->state == LINK_READY && link->client && !link->paused &&
+           link_under_way(link) < VADM_RELAY_UPSTREAM_REQUESTS;
+}
+
 void
-vadm_relay_link_start_keepalive(VadmRelayLink *link)
+vadm_relay_link_check_keepalive(VadmRelayLink *link)
 {
     const VadmServerConfig *config = vadm_server_get_config(link->relay->server);
+    gboolean ping = link_may_ping(link);
 
-    vadm_keepalive_start(link->keepalive, config->keepalive_interval, config->keepalive_count);
+    if (ping == link->pinged)
+        return;
+    link->pinged = ping;
+    vadm_keepalive_start(link->keepalive, ping ? config->keepalive_interval : -1,
+                         config->keepalive_count);
 }
 
 /* The replies to what is under way are not read, for as long as the client likes. It may keep its
@@ -211,7 +231,6 @@ link_pause(VadmRelayLink *link)
     link->paused = TRUE;
     vadm_conn_set_reading(link->conn, FALSE);
     link_release_workers(link);
-    vadm_keepalive_start(link->keepalive, -1, 0);
 }
 
 void
@@ -220,7 +239,7 @@ vadm_relay_link_resume(VadmRelayLink *link)
     if (!link->paused)
         return;
     link->paused = FALSE;
-    vadm_relay_link_start_keepalive(link);
+    vadm_relay_link_check_keepalive(link);
     vadm_conn_set_reading(link->conn, TRUE);
 }
 
@@ -420,6 +439,7 @@ link_message(VadmConn *conn, VadmMessage *message, gpointer user)
     }
     if (link->client)
         link_pause(link);
+    vadm_relay_link_check_keepalive(link);
 }
 
 static void
@@ -459,6 +479,7 @@ link_forward(VadmRelayLink *link, VadmRelayCall *call)
         link->injection = g_steal_pointer(&call->injection);
     }
     vadm_relay_link_send(link, g_steal_pointer(&call->message));
+    vadm_relay_link_check_keepalive(link);
 }
 
 /* OPEN goes alone: a call that stands in the upstream's queue beside it might be done behind it,

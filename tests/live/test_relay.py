@@ -126,6 +126,7 @@ MIXED = ("list --all", "dumpxml test", "net-list --all", "pool-list --all", "vol
          "sysinfo", "domstate nosuch")
 
 OPEN, SUPPORTS_FEATURE, AUTH_LIST, GET_TYPE, HOSTNAME, SET_IDENTITY = 1, 60, 66, 3, 59, 419
+LOOKUP_BY_NAME, SAVE = 23, 55
 
 
 class Relay(unittest.TestCase):
@@ -341,6 +342,32 @@ log_outputs = "1:file:{log}"
             self.assertEqual(status, 1)
             self.assertIn(path, err)
             self.assertLess(time.monotonic() - began, 15)
+
+    def test_busy_upstream(self):
+        """A libvirtd that does not read, because of as many calls as it takes at once, is not dead."""
+        libvirtd = harness.Libvirtd(self.place, extra="max_client_requests = 5\n")
+        daemon = harness.Virtadmd(self.place, libvirtd,
+                                  server="keepalive_interval = 1\nkeepalive_count = 1")
+        os.mkfifo(path := self.place.path("saved"))
+        with Raw(daemon.socket, Raw.REMOTE) as client:
+            client.call(AUTH_LIST)
+            client.call(OPEN, open_payload())
+            domain = client.call(LOOKUP_BY_NAME, xdr_string("test"))[6]
+            # the first one holds the domain and waits for a reader, the others wait for the domain
+            serials = {client.send(SAVE, domain + xdr_string(path)) for _ in range(5)}
+            client.sock.settimeout(6)  # thrice what a dead one is given
+            try:
+                with self.assertRaises(TimeoutError):
+                    self.fail(f"ended the wait: {client.receive()}")
+            finally:
+                reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+                self.addCleanup(os.close, reader)
+            client.sock.settimeout(harness.PATIENCE)
+            replies = [client.receive() for _ in serials]
+            self.assertEqual({reply[4] for reply in replies}, serials)
+            # nobody can save it twice
+            self.assertEqual(sorted(reply[5] for reply in replies), [0, 1, 1, 1, 1])
+            self.assertEqual(client.call(GET_TYPE)[5], 0)
 
 
 if __name__ == "__main__":

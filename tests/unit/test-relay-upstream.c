@@ -498,6 +498,108 @@ START_TEST(test_keepalive)
 }
 END_TEST
 
+/* As many calls as a daemon's default allows a connection. */
+#define UPSTREAM_REQUESTS 5
+
+static void
+calls(VadmClient *client, guint32 first, guint32 last)
+{
+    for (guint32 serial = first; serial <= last; serial++)
+        client_call(client, PROC_VERSION, serial, NULL, 0);
+}
+
+/* A client with one call less than a daemon takes at once: when its link is declared dead, the time
+ * has passed for all those that were silent before it came, too. */
+static void
+wait_for_silence(Relay *relay)
+{
+    VadmClient *client = client_new(relay, FALSE);
+    guint index = relay->upstream->peers->len;
+
+    calls(client, 1, UPSTREAM_REQUESTS - 1);
+    WAIT_FOR(upstream_peer(relay->upstream, index)->calls->len == UPSTREAM_REQUESTS - 1);
+    for (guint i = 0; i < UPSTREAM_REQUESTS - 1; i++)
+        assert_error(client_at(client, i), client_at(client, i)->header.serial,
+                     VADM_VIR_ERR_OPERATION_TIMEOUT, "keepalive");
+    ck_assert_uint_eq(upstream_peer(relay->upstream, index)->pings, 1);
+    WAIT_FOR(client_reason(client) != 0);
+    client_disconnect(client);
+}
+
+/* A daemon that does not read because it has as many calls as it takes is not dead; when it has
+ * answered one of them it has to answer PING, too. */
+START_TEST(test_keepalive_of_busy_upstream)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+    Peer *peer;
+    guint pings;
+
+    relay->config.keepalive_interval = 1;
+    relay->config.keepalive_count = 1;
+    calls(client, 1, UPSTREAM_REQUESTS - 1);
+    peer = upstream_wait_calls(relay->upstream, UPSTREAM_REQUESTS - 1);
+    WAIT_FOR(peer->pings == 2);
+    calls(client, UPSTREAM_REQUESTS, UPSTREAM_REQUESTS + 1);
+    WAIT_FOR(peer->calls->len == UPSTREAM_REQUESTS + 1);
+    pings = peer->pings;
+    relay->upstream->deaf = TRUE;
+    wait_for_silence(relay);
+    ck_assert_uint_eq(peer->pings, pings);
+    ck_assert_int_eq(client_reason(client), 0);
+
+    peer_reply(peer, 0, VADM_RPC_OK, NULL, 0); /* there is another behind it */
+    client_at(client, 0);
+    wait_for_silence(relay);
+    ck_assert_uint_eq(peer->pings, pings);
+    ck_assert_int_eq(client_reason(client), 0);
+
+    peer_reply(peer, 0, VADM_RPC_OK, NULL, 0);
+    client_at(client, UPSTREAM_REQUESTS);
+    ck_assert_uint_eq(peer->pings, pings + 1);
+    for (guint i = 2; i <= UPSTREAM_REQUESTS; i++)
+        assert_error(client_at(client, i), client_at(client, i)->header.serial,
+                     VADM_VIR_ERR_OPERATION_TIMEOUT, "keepalive");
+    WAIT_FOR(client_reason(client) != 0);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
+/* A client that does not read, and a daemon that does not: there have to be neither. */
+START_TEST(test_keepalive_of_busy_upstream_and_slow_client)
+{
+    Relay *relay = relay_new(TRUE);
+    VadmClient *client = client_new(relay, FALSE);
+    Peer *peer;
+
+    relay->config.keepalive_interval = 1;
+    relay->config.keepalive_count = 1;
+    relay->upstream->deaf = TRUE;
+    calls(client, 1, UPSTREAM_REQUESTS);
+    peer = upstream_wait_calls(relay->upstream, UPSTREAM_REQUESTS);
+    client_set_queued(client, VADM_CONN_HIGH_WATER + 1);
+    peer_send(peer, VADM_RPC_EVENT, 1, 0, 0, NULL, 0);
+    client_at(client, 0);
+    client_set_queued(client, 0);
+    wait_for_silence(relay);
+    ck_assert_int_eq(client_reason(client), 0);
+
+    client_set_queued(client, VADM_CONN_HIGH_WATER + 1);
+    peer_reply(peer, 0, VADM_RPC_OK, NULL, 0);
+    client_at(client, 1);
+    wait_for_silence(relay);
+    ck_assert_uint_eq(peer->pings, 0);
+    ck_assert_int_eq(client_reason(client), 0);
+
+    client_set_queued(client, 0);
+    WAIT_FOR(client_reason(client) != 0);
+    ck_assert_uint_eq(peer->pings, 1);
+    client_disconnect(client);
+    relay_free(relay);
+}
+END_TEST
+
 /* An upstream that hangs before it knows who the client is holds the client no longer than any
  * other silence would. */
 START_TEST(test_identity_unanswered)
@@ -546,6 +648,8 @@ test_upstream_add(Suite *suite)
     tcase_add_test(pressure, test_slow_client_has_no_workers);
     tcase_add_test(pressure, test_slow_upstream);
     tcase_add_test(pressure, test_keepalive);
+    tcase_add_test(pressure, test_keepalive_of_busy_upstream);
+    tcase_add_test(pressure, test_keepalive_of_busy_upstream_and_slow_client);
     tcase_add_test(pressure, test_identity_unanswered);
     suite_add_tcase(suite, pressure);
 }
