@@ -14,6 +14,7 @@
 struct _VadmTls {
     gint refs; /* atomic */
     GTlsCertificate *certificate;
+    GTlsDatabase *database;
     gnutls_x509_trust_list_t trust; /* the CA file and the revocation lists; only read */
     time_t crls_until;              /* when the first of the lists is outdated; 0: never */
     char *description;

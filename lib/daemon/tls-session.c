@@ -14,7 +14,8 @@ typedef struct {
 } VadmTlsPeer;
 
 /* GIO emits this in the thread that called for the handshake. What it found out itself does not
- * count: it has been given no CA, since it would read files that may have changed meanwhile. */
+ * count: it has been given no CA (tls-database.c), since it would read files that may have changed
+ * meanwhile. */
 static gboolean
 vadm_tls_accept_certificate(GTlsConnection *connection, GTlsCertificate *certificate,
                             GTlsCertificateFlags errors, gpointer user)
@@ -36,7 +37,7 @@ vadm_tls_make_connection(VadmTls *tls, GIOStream *base, GError **error)
     GType type = g_tls_backend_get_server_connection_type(g_tls_backend_get_default());
 
     return g_initable_new(type, NULL, error, "base-io-stream", base, "certificate",
-                          tls->certificate, "database", NULL, "authentication-mode",
+                          tls->certificate, "database", tls->database, "authentication-mode",
                           G_TLS_AUTHENTICATION_REQUIRED, NULL);
 }
 

@@ -8,6 +8,7 @@
 /* Certificates as GnuTLS takes them. */
 typedef struct {
     gnutls_x509_crt_t crts[VADM_TLS_CHAIN_MAX];
+    const GTlsCertificate *sources[VADM_TLS_CHAIN_MAX]; /* of crts */
     unsigned int count;
 } VadmTlsChain;
 
@@ -30,18 +31,35 @@ vadm_tls_chain_add(VadmTlsChain *chain, GTlsCertificate *certificate)
 
     if (status < 0)
         return status;
-    chain->count++;
+    chain->sources[chain->count++] = certificate;
     g_object_get(certificate, "certificate", &der, NULL);
     datum = (gnutls_datum_t){der ? der->data : NULL, der ? der->len : 0};
     return gnutls_x509_crt_import(chain->crts[chain->count - 1], &datum, GNUTLS_X509_FMT_DER);
 }
 
 static gboolean
+vadm_tls_chain_has(const VadmTlsChain *chain, const GTlsCertificate *certificate)
+{
+    for (unsigned int i = 0; i < chain->count; i++)
+        if (chain->sources[i] == certificate)
+            return TRUE;
+    return FALSE;
+}
+
+/* GIO finds an issuer for each certificate among all that the client sends, so that there may be no
+ * end. */
+static gboolean
 vadm_tls_chain_fill(VadmTlsChain *chain, GTlsCertificate *peer, GError **error)
 {
     for (GTlsCertificate *one = peer; one; one = g_tls_certificate_get_issuer(one)) {
         int status = GNUTLS_E_CONSTRAINT_ERROR; /* too long */
 
+        if (vadm_tls_chain_has(chain, one)) {
+            g_set_error(
+                error, VADM_ERROR, VADM_ERROR_AUTH,
+                "its chain is not trusted: certificates in it have issued each other in a circle");
+            return FALSE;
+        }
         if (chain->count < VADM_TLS_CHAIN_MAX)
             status = vadm_tls_chain_add(chain, one);
         if (status == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The files of TLS: read and checked as a whole, before anybody uses them. */
+#include "daemon/tls-database.h"
 #include "daemon/tls-private.h"
 
 #include <string.h>
@@ -392,6 +393,7 @@ vadm_tls_new(const VadmTlsFiles *files, GError **error)
     tls->refs = 1;
     tls->description = vadm_tls_make_description(load.chain.crts[0]);
     tls->crls_until = vadm_tls_crls_until(&load.crls);
+    tls->database = vadm_tls_database_new();
     tls->certificate = vadm_tls_make_certificate(&load, error);
     if (!tls->certificate || !vadm_tls_make_trust(tls, &load, error))
         return NULL;
@@ -411,6 +413,7 @@ vadm_tls_unref(VadmTls *tls)
     if (!tls || !g_atomic_int_dec_and_test(&tls->refs))
         return;
     g_clear_object(&tls->certificate);
+    g_clear_object(&tls->database);
     if (tls->trust)
         gnutls_x509_trust_list_deinit(tls->trust, 1);
     g_free(tls->description);
