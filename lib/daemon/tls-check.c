@@ -35,6 +35,25 @@ vadm_tls_format_status(unsigned int status)
     return copy;
 }
 
+char *
+vadm_tls_find_weak(const gnutls_x509_crt_t *crts, unsigned int count)
+{
+    for (unsigned int i = 0; i < count; i++) {
+        unsigned int bits = 0, wanted;
+        int algorithm = gnutls_x509_crt_get_pk_algorithm(crts[i], &bits);
+
+        if (algorithm <= 0)
+            continue;
+        wanted = gnutls_sec_param_to_pk_bits((gnutls_pk_algorithm_t)algorithm, VADM_TLS_LEVEL);
+        if (bits < wanted)
+            return g_strdup_printf("the key of certificate %u is weak: %u bits of %s, where %u are "
+                                   "the least",
+                                   i + 1, bits,
+                                   gnutls_pk_get_name((gnutls_pk_algorithm_t)algorithm), wanted);
+    }
+    return NULL;
+}
+
 /* Returns: FALSE */
 static gboolean G_GNUC_PRINTF(3, 4)
     vadm_tls_check_fail(const VadmTlsCheck *check, GError **error, const char *format, ...)

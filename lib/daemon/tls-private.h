@@ -11,6 +11,11 @@
 /* The certificates of a chain that are looked at: as many as GnuTLS verifies. */
 #define VADM_TLS_CHAIN_MAX 16u
 
+/* Of keys and signatures, up to the CA's: what GnuTLS asks of them in a connection with its
+ * priority NORMAL, which is libvirt's. By itself it takes any. */
+#define VADM_TLS_LEVEL        GNUTLS_SEC_PARAM_LOW
+#define VADM_TLS_VERIFY_FLAGS ((unsigned int)GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_LOW))
+
 struct _VadmTls {
     gint refs; /* atomic */
     GTlsCertificate *certificate;
@@ -39,6 +44,9 @@ gboolean vadm_tls_check_certificate(gnutls_x509_crt_t crt, VadmTlsRole role, con
 char *vadm_tls_format_time(time_t when);
 /** vadm_tls_format_status: Returns: (transfer full): what GnuTLS says of a verification */
 char *vadm_tls_format_status(unsigned int status);
+/** vadm_tls_find_weak: Returns: (transfer full) (nullable): which of @crts has a key below
+ * VADM_TLS_LEVEL, and what is asked of it; NULL: none has. Any thread. */
+char *vadm_tls_find_weak(const gnutls_x509_crt_t *crts, unsigned int count);
 
 /* tls-verify.c: the client's certificate */
 

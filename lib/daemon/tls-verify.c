@@ -115,11 +115,14 @@ vadm_tls_verify_chain(const VadmTls *tls, VadmTlsChain *chain, const char *dn, G
     unsigned int result = 0;
     g_autofree char *text = NULL;
     int status = gnutls_x509_trust_list_verify_crt2(tls->trust, chain->crts, chain->count, NULL, 0,
-                                                    0, &result, NULL);
+                                                    VADM_TLS_VERIFY_FLAGS, &result, NULL);
 
     if (status == 0 && result == 0)
         return TRUE;
-    text = status < 0 ? g_strdup(gnutls_strerror(status)) : vadm_tls_format_status(result);
+    if (status == 0 && (result & GNUTLS_CERT_INSECURE_ALGORITHM))
+        text = vadm_tls_find_weak(chain->crts, chain->count);
+    if (!text)
+        text = status < 0 ? g_strdup(gnutls_strerror(status)) : vadm_tls_format_status(result);
     g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH, "its certificate '%s' is not trusted: %s", dn,
                 text);
     return FALSE;

@@ -29,8 +29,9 @@ try_refused(const TlsClientInit *init, char *const *allowed, const char *text)
     tls_client_free(client);
 }
 
-#define TLS_1_2 "NORMAL:-VERS-ALL:+VERS-TLS1.2"
-#define TLS_1_3 "NORMAL:-VERS-ALL:+VERS-TLS1.3"
+#define TLS_1_2  "NORMAL:-VERS-ALL:+VERS-TLS1.2"
+#define WEAK_TOO "NORMAL:%PROFILE_VERY_WEAK"
+#define TLS_1_3  "NORMAL:-VERS-ALL:+VERS-TLS1.3"
 
 START_TEST(good_clients)
 {
@@ -131,6 +132,29 @@ START_TEST(circle)
     try_good(&(TlsClientInit){.pki = pki.client}, NULL);
     pki_free(one);
     pki_free(two);
+    pki_free(below);
+}
+END_TEST
+
+/* Signed by the CA, and yet anybody could be its owner. */
+START_TEST(weak)
+{
+    Pki *small = pki_new("small", &(PkiRequest){.dn = "CN=small", .rsa_bits = 768}, pki.ca);
+    Pki *usual = pki_new("usual", &(PkiRequest){.dn = "CN=usual", .rsa_bits = 2048}, pki.ca);
+    Pki *middle =
+        pki_new("middle", &(PkiRequest){.dn = "CN=Middle", .ca = TRUE, .rsa_bits = 768}, pki.ca);
+    Pki *below = pki_new("below", &(PkiRequest){.dn = "CN=below"}, middle);
+    g_autofree char *chain = pki_make_chain("chain.pem", below, middle);
+
+    /* a client that insists on what it shows */
+    try_refused(&(TlsClientInit){.pki = small, .priority = WEAK_TOO}, NULL,
+                "'CN=small' is not trusted: the key of certificate 1 is weak: 768 bits of RSA");
+    try_refused(&(TlsClientInit){.pki = below, .cert_path = chain}, NULL,
+                "'CN=below' is not trusted: the key of certificate 2 is weak: 768 bits of RSA");
+    try_good(&(TlsClientInit){.pki = usual}, NULL);
+    pki_free(small);
+    pki_free(usual);
+    pki_free(middle);
     pki_free(below);
 }
 END_TEST
@@ -339,6 +363,7 @@ main(void)
     tcase_add_test(who, bad_clients);
     tcase_add_test(who, chains);
     tcase_add_test(who, circle);
+    tcase_add_test(who, weak);
     tcase_add_test(who, revoked);
     tcase_add_test(who, list_gets_outdated);
     tcase_add_test(who, allowed_names);
