@@ -41,8 +41,8 @@ const char *vadm_tls_describe(const VadmTls *tls);
 typedef struct _VadmTlsGate VadmTlsGate;
 
 /** vadm_tls_gate_new: @context: (nullable): where clients are waited for and handshakes end; NULL:
- * the default one. No thread is started yet. Returns: (transfer full) (nullable). Main thread,
- * like all from here. */
+ * the default one. One of the threads is started. @error: VADM_ERROR_NO_MEMORY: it cannot be.
+ * Returns: (transfer full) (nullable). Main thread, like all from here. */
 VadmTlsGate *vadm_tls_gate_new(GMainContext *context, GError **error);
 /** vadm_tls_gate_free: @gate: (nullable): no handshake is under way but cancelled ones, for whose
  * threads it waits. */
