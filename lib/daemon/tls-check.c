@@ -12,6 +12,7 @@ typedef struct {
     VadmTlsRole role;
     const char *name;
     VadmErrorCode code;
+    GString *warnings; /* NULL: the log */
 } VadmTlsCheck;
 
 char *
@@ -112,7 +113,11 @@ vadm_tls_check_forbids(const VadmTlsCheck *check, gboolean critical, const char 
 {
     if (critical)
         return vadm_tls_check_fail(check, error, "the certificate does not allow %s", what);
-    VADM_WARN("%s: the certificate does not allow %s", check->name, what);
+    if (check->warnings)
+        g_string_append_printf(check->warnings, "%s%s: the certificate does not allow %s",
+                               check->warnings->len > 0 ? "; " : "", check->name, what);
+    else
+        VADM_WARN("%s: the certificate does not allow %s", check->name, what);
     return TRUE;
 }
 
@@ -180,9 +185,9 @@ vadm_tls_check_purpose(const VadmTlsCheck *check, GError **error)
 
 gboolean
 vadm_tls_check_certificate(gnutls_x509_crt_t crt, VadmTlsRole role, const char *name,
-                           VadmErrorCode code, GError **error)
+                           VadmErrorCode code, GString *warnings, GError **error)
 {
-    VadmTlsCheck check = {crt, role, name, code};
+    VadmTlsCheck check = {crt, role, name, code, warnings};
 
     return vadm_tls_check_times(&check, error) && vadm_tls_check_constraints(&check, error) &&
            vadm_tls_check_usage(&check, error) &&

@@ -58,6 +58,7 @@ struct _VadmTlsHandshake {
     /* the thread's, then handed back through the mailbox */
     GIOStream *stream;
     char *dn;
+    GString *warnings;
     GError *error;
 };
 
@@ -102,6 +103,7 @@ vadm_tls_handshake_free(VadmTlsHandshake *handshake)
     vadm_tls_unref(handshake->tls);
     g_strfreev(handshake->allowed_dns);
     g_free(handshake->dn);
+    g_string_free(handshake->warnings, TRUE);
     g_clear_error(&handshake->error);
     g_free(handshake);
 }
@@ -113,7 +115,8 @@ vadm_tls_finish(VadmTlsHandshake *handshake)
     VadmTlsDone done = handshake->done;
 
     if (done) {
-        done(handshake->error ? NULL : handshake->stream, handshake->dn, handshake->error,
+        done(handshake->error ? NULL : handshake->stream, handshake->dn,
+             handshake->warnings->len > 0 ? handshake->warnings->str : NULL, handshake->error,
              handshake->user);
         if (handshake->error)
             handshake->done = NULL;
@@ -168,9 +171,9 @@ vadm_tls_run(gpointer data)
 {
     VadmTlsHandshake *handshake = data;
 
-    handshake->stream =
-        vadm_tls_shake(handshake->tls, G_IO_STREAM(handshake->base), handshake->allowed_dns,
-                       handshake->cancellable, &handshake->dn, &handshake->error);
+    handshake->stream = vadm_tls_shake(handshake->tls, G_IO_STREAM(handshake->base),
+                                       handshake->allowed_dns, handshake->cancellable,
+                                       &handshake->dn, handshake->warnings, &handshake->error);
     return handshake->error == NULL;
 }
 
@@ -398,6 +401,7 @@ vadm_tls_accept(VadmTlsGate *gate, VadmTls *tls, GSocketConnection *base, char *
     handshake->done = done;
     handshake->user = user;
     handshake->cancellable = g_cancellable_new();
+    handshake->warnings = g_string_new(NULL);
     handshake->phase = VADM_TLS_HELLO;
     vadm_tls_await(handshake, 1);
     return handshake;

@@ -9,6 +9,7 @@
 typedef struct {
     VadmTls *tls;
     char *const *allowed_dns;
+    GString *warnings;
     char *dn;
     GError *error; /* why the certificate was not accepted */
 } VadmTlsPeer;
@@ -26,7 +27,9 @@ vadm_tls_accept_certificate(GTlsConnection *connection, GTlsCertificate *certifi
     (void)errors;
     g_clear_error(&peer->error);
     g_clear_pointer(&peer->dn, g_free);
-    peer->dn = vadm_tls_verify_peer(peer->tls, certificate, peer->allowed_dns, &peer->error);
+    g_string_truncate(peer->warnings, 0);
+    peer->dn = vadm_tls_verify_peer(peer->tls, certificate, peer->allowed_dns, peer->warnings,
+                                    &peer->error);
     return peer->dn != NULL;
 }
 
@@ -64,9 +67,9 @@ vadm_tls_is_recent(GTlsConnection *connection, GError **error)
 
 GIOStream *
 vadm_tls_shake(VadmTls *tls, GIOStream *base, char *const *allowed_dns, GCancellable *cancellable,
-               char **dn, GError **error)
+               char **dn, GString *warnings, GError **error)
 {
-    VadmTlsPeer peer = {.tls = tls, .allowed_dns = allowed_dns};
+    VadmTlsPeer peer = {.tls = tls, .allowed_dns = allowed_dns, .warnings = warnings};
     g_autoptr(GError) cause = NULL;
     g_autoptr(VadmTlsGuard) guard = vadm_tls_guard_new(base);
     GTlsConnection *connection = vadm_tls_make_connection(tls, G_IO_STREAM(guard), &cause);

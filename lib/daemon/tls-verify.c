@@ -145,7 +145,7 @@ vadm_tls_knows_revoked(const VadmTls *tls, GError **error)
 
 char *
 vadm_tls_verify_peer(const VadmTls *tls, GTlsCertificate *peer, char *const *allowed_dns,
-                     GError **error)
+                     GString *warnings, GError **error)
 {
     g_auto(VadmTlsChain) chain = {.count = 0};
     g_autofree char *dn = NULL;
@@ -158,7 +158,7 @@ vadm_tls_verify_peer(const VadmTls *tls, GTlsCertificate *peer, char *const *all
         return NULL;
     name = g_strdup_printf("its certificate '%s'", dn);
     if (!vadm_tls_check_certificate(chain.crts[0], VADM_TLS_ROLE_CLIENT, name, VADM_ERROR_AUTH,
-                                    error))
+                                    warnings, error))
         return NULL;
     if (!vadm_tls_is_allowed(dn, allowed_dns)) {
         g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH, "tls_allowed_dn_list does not allow '%s'",

@@ -152,7 +152,7 @@ vadm_tls_load_cas(VadmTlsLoad *load, GError **error)
         g_autofree char *weak = NULL;
 
         if (!vadm_tls_check_certificate(load->cas.crts[i], VADM_TLS_ROLE_CA, name,
-                                        VADM_ERROR_CONFIG, error))
+                                        VADM_ERROR_CONFIG, NULL, error))
             return FALSE;
         vadm_tls_warn_expiry(load->cas.crts[i], name);
         weak = vadm_tls_find_weak(&load->cas.crts[i], 1);
@@ -189,7 +189,7 @@ vadm_tls_load_cert(VadmTlsLoad *load, GError **error)
         !vadm_tls_import_crts(&load->chain, load->cert_pem, "cert_file", path, error))
         return FALSE;
     if (!vadm_tls_check_certificate(load->chain.crts[0], VADM_TLS_ROLE_SERVER, name,
-                                    VADM_ERROR_CONFIG, error))
+                                    VADM_ERROR_CONFIG, NULL, error))
         return FALSE;
     vadm_tls_warn_expiry(load->chain.crts[0], name);
     status = gnutls_x509_crt_list_verify(load->chain.crts, load->chain.count, load->cas.crts,

@@ -56,10 +56,13 @@ typedef struct _VadmTlsHandshake VadmTlsHandshake;
  * @stream: (nullable): pollable, and closing it never waits for the peer; NULL when it failed. The
  *     octet that acknowledges the client has gone out on it
  * @dn: the client's distinguished name, as libvirt writes it
+ * @warnings: (nullable): what is wrong with its certificate, though it has not kept it out: for the
+ *     log
  * @error: VADM_ERROR_AUTH: why the client is not let in: for the log, not for the client; or
  *     VADM_ERROR_NO_CONNECT: it has gone
  */
-typedef void (*VadmTlsDone)(GIOStream *stream, const char *dn, const GError *error, gpointer user);
+typedef void (*VadmTlsDone)(GIOStream *stream, const char *dn, const char *warnings,
+                            const GError *error, gpointer user);
 
 /**
  * vadm_tls_accept: begins the handshake with a client that has just connected
