@@ -24,6 +24,7 @@ libvadm_daemon_la_SOURCES = \
 	lib/daemon/rollback.c lib/daemon/rollback.h \
 	lib/daemon/sasl.h lib/daemon/sasl-layer.c lib/daemon/sasl-layer.h \
 	lib/daemon/tls.c lib/daemon/tls.h lib/daemon/tls-private.h lib/daemon/tls-check.c \
+	lib/daemon/tls-database.c lib/daemon/tls-database.h \
 	lib/daemon/tls-guard.c lib/daemon/tls-guard.h \
 	lib/daemon/tls-handshake.c lib/daemon/tls-hello.c lib/daemon/tls-session.c lib/daemon/tls-verify.c \
 	lib/daemon/saver.c lib/daemon/saver.h \

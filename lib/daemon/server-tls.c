@@ -129,7 +129,8 @@ vadm_server_turn_away(VadmServer *server, VadmClient *client, const GError *erro
 }
 
 static void
-vadm_server_shaken(GIOStream *stream, const char *dn, const GError *error, gpointer user)
+vadm_server_shaken(GIOStream *stream, const char *dn, const char *warnings, const GError *error,
+                   gpointer user)
 {
     VadmClient *client = user;
     VadmServer *server = client->server;
@@ -141,6 +142,9 @@ vadm_server_shaken(GIOStream *stream, const char *dn, const GError *error, gpoin
     }
     VADM_INFO("Client %" G_GUINT64_FORMAT " of server '%s' is '%s'", client->id,
               server->config->name, dn);
+    if (warnings && vadm_server_may_complain(server))
+        VADM_WARN("Client %" G_GUINT64_FORMAT " of server '%s': %s", client->id,
+                  server->config->name, warnings);
     vadm_client_ref(client);
     vadm_conn_set_stream(client->conn, stream);
     vadm_server_set_x509_dn(server, client, dn);

@@ -12,6 +12,7 @@ typedef struct {
     VadmTlsRole role;
     const char *name;
     VadmErrorCode code;
+    GString *warnings; /* NULL: the log */
 } VadmTlsCheck;
 
 char *
@@ -33,6 +34,25 @@ vadm_tls_format_status(unsigned int status)
     copy = g_strstrip(g_strndup((const char *)text.data, text.size));
     gnutls_free(text.data);
     return copy;
+}
+
+char *
+vadm_tls_find_weak(const gnutls_x509_crt_t *crts, unsigned int count)
+{
+    for (unsigned int i = 0; i < count; i++) {
+        unsigned int bits = 0, wanted;
+        int algorithm = gnutls_x509_crt_get_pk_algorithm(crts[i], &bits);
+
+        if (algorithm <= 0)
+            continue;
+        wanted = gnutls_sec_param_to_pk_bits((gnutls_pk_algorithm_t)algorithm, VADM_TLS_LEVEL);
+        if (bits < wanted)
+            return g_strdup_printf("the key of certificate %u is weak: %u bits of %s, where %u are "
+                                   "the least",
+                                   i + 1, bits,
+                                   gnutls_pk_get_name((gnutls_pk_algorithm_t)algorithm), wanted);
+    }
+    return NULL;
 }
 
 /* Returns: FALSE */
@@ -93,7 +113,11 @@ vadm_tls_check_forbids(const VadmTlsCheck *check, gboolean critical, const char 
 {
     if (critical)
         return vadm_tls_check_fail(check, error, "the certificate does not allow %s", what);
-    VADM_WARN("%s: the certificate does not allow %s", check->name, what);
+    if (check->warnings)
+        g_string_append_printf(check->warnings, "%s%s: the certificate does not allow %s",
+                               check->warnings->len > 0 ? "; " : "", check->name, what);
+    else
+        VADM_WARN("%s: the certificate does not allow %s", check->name, what);
     return TRUE;
 }
 
@@ -161,9 +185,9 @@ vadm_tls_check_purpose(const VadmTlsCheck *check, GError **error)
 
 gboolean
 vadm_tls_check_certificate(gnutls_x509_crt_t crt, VadmTlsRole role, const char *name,
-                           VadmErrorCode code, GError **error)
+                           VadmErrorCode code, GString *warnings, GError **error)
 {
-    VadmTlsCheck check = {crt, role, name, code};
+    VadmTlsCheck check = {crt, role, name, code, warnings};
 
     return vadm_tls_check_times(&check, error) && vadm_tls_check_constraints(&check, error) &&
            vadm_tls_check_usage(&check, error) &&

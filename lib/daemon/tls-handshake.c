@@ -22,6 +22,7 @@
 #define VADM_TLS_PATIENCE_US (2 * (gint64)G_USEC_PER_SEC)
 /* Where the kernel cannot wait for as much as is wanted. */
 #define VADM_TLS_LOOK_AGAIN_MS 100u
+#define VADM_TLS_AGAIN_US      ((gint64)G_USEC_PER_SEC)
 /* For threads to notice that they are not wanted any more. */
 #define VADM_TLS_STOP_US (10 * (gint64)G_USEC_PER_SEC)
 
@@ -32,12 +33,13 @@ struct _VadmTlsGate {
     GQueue waiting; /* of VadmTlsHandshake: for a place */
     GQueue running; /* in the order in which they began */
     GSource *impatience;
+    GSource *again; /* while some that nobody wants do not come back */
 };
 
 typedef enum {
     VADM_TLS_HELLO,   /* its first message is awaited */
     VADM_TLS_WAITING, /* in the gate's queue */
-    VADM_TLS_RUNNING, /* a thread has it */
+    VADM_TLS_RUNNING, /* a thread has it, or will have it soon */
 } VadmTlsPhase;
 
 struct _VadmTlsHandshake {
@@ -56,6 +58,7 @@ struct _VadmTlsHandshake {
     /* the thread's, then handed back through the mailbox */
     GIOStream *stream;
     char *dn;
+    GString *warnings;
     GError *error;
 };
 
@@ -100,6 +103,7 @@ vadm_tls_handshake_free(VadmTlsHandshake *handshake)
     vadm_tls_unref(handshake->tls);
     g_strfreev(handshake->allowed_dns);
     g_free(handshake->dn);
+    g_string_free(handshake->warnings, TRUE);
     g_clear_error(&handshake->error);
     g_free(handshake);
 }
@@ -111,7 +115,8 @@ vadm_tls_finish(VadmTlsHandshake *handshake)
     VadmTlsDone done = handshake->done;
 
     if (done) {
-        done(handshake->error ? NULL : handshake->stream, handshake->dn, handshake->error,
+        done(handshake->error ? NULL : handshake->stream, handshake->dn,
+             handshake->warnings->len > 0 ? handshake->warnings->str : NULL, handshake->error,
              handshake->user);
         if (handshake->error)
             handshake->done = NULL;
@@ -166,9 +171,9 @@ vadm_tls_run(gpointer data)
 {
     VadmTlsHandshake *handshake = data;
 
-    handshake->stream =
-        vadm_tls_shake(handshake->tls, G_IO_STREAM(handshake->base), handshake->allowed_dns,
-                       handshake->cancellable, &handshake->dn, &handshake->error);
+    handshake->stream = vadm_tls_shake(handshake->tls, G_IO_STREAM(handshake->base),
+                                       handshake->allowed_dns, handshake->cancellable,
+                                       &handshake->dn, handshake->warnings, &handshake->error);
     return handshake->error == NULL;
 }
 
@@ -203,6 +208,43 @@ vadm_tls_interrupt(VadmTlsHandshake *handshake)
 {
     g_cancellable_cancel(handshake->cancellable);
     shutdown(g_socket_get_fd(vadm_tls_socket(handshake)), SHUT_RDWR);
+    if (g_source_get_ready_time(handshake->gate->again) < 0)
+        g_source_set_ready_time(handshake->gate->again, g_get_monotonic_time() + VADM_TLS_AGAIN_US);
+}
+
+static void
+vadm_tls_do_nothing(GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+    (void)source;
+    (void)data;
+    (void)cancellable;
+    g_task_return_boolean(task, TRUE);
+}
+
+/* When there was no thread to be had for GIO's half of a handshake, it waits in GTask's queue, and
+ * ours for it; GTask tries to start one only when it gets something more to do. */
+static gboolean
+vadm_tls_try_again(GSource *source, GSourceFunc callback, gpointer user)
+{
+    VadmTlsGate *gate = user;
+    gboolean unwanted = FALSE;
+
+    (void)callback;
+    for (GList *link = gate->running.head; link && !unwanted; link = link->next) {
+        const VadmTlsHandshake *handshake = link->data;
+
+        unwanted = g_cancellable_is_cancelled(handshake->cancellable);
+    }
+    if (unwanted) {
+        g_autoptr(GTask) task = NULL;
+
+        g_main_context_push_thread_default(gate->context);
+        task = g_task_new(NULL, NULL, NULL, NULL);
+        g_main_context_pop_thread_default(gate->context);
+        g_task_run_in_thread(task, vadm_tls_do_nothing);
+    }
+    g_source_set_ready_time(source, unwanted ? g_get_monotonic_time() + VADM_TLS_AGAIN_US : -1);
+    return G_SOURCE_CONTINUE;
 }
 
 static gboolean
@@ -359,6 +401,7 @@ vadm_tls_accept(VadmTlsGate *gate, VadmTls *tls, GSocketConnection *base, char *
     handshake->done = done;
     handshake->user = user;
     handshake->cancellable = g_cancellable_new();
+    handshake->warnings = g_string_new(NULL);
     handshake->phase = VADM_TLS_HELLO;
     vadm_tls_await(handshake, 1);
     return handshake;
@@ -369,7 +412,9 @@ vadm_tls_cancel(VadmTlsHandshake *handshake)
 {
     handshake->done = NULL;
     if (handshake->phase == VADM_TLS_RUNNING) {
-        vadm_tls_interrupt(handshake);
+        /* one that no thread has begun comes back at once */
+        if (!vadm_pool_cancel(handshake->gate->pool, handshake))
+            vadm_tls_interrupt(handshake);
         return;
     }
     if (handshake->phase == VADM_TLS_WAITING)
@@ -379,11 +424,25 @@ vadm_tls_cancel(VadmTlsHandshake *handshake)
 
 /* Life of the gate */
 
+/* One that is woken by its time alone. */
+static GSource *
+vadm_tls_gate_source(VadmTlsGate *gate, GSourceFuncs *functions)
+{
+    GSource *source = g_source_new(functions, sizeof(GSource));
+
+    g_source_set_callback(source, NULL, gate, NULL);
+    g_source_attach(source, gate->context);
+    return source;
+}
+
 VadmTlsGate *
 vadm_tls_gate_new(GMainContext *context, GError **error)
 {
     static GSourceFuncs impatience = {.dispatch = vadm_tls_impatient};
-    const VadmPoolLimits limits = {0, VADM_TLS_PLACES, 0};
+    static GSourceFuncs again = {.dispatch = vadm_tls_try_again};
+    /* one from the beginning: a job that came when no thread could be started would wait for ever
+     */
+    const VadmPoolLimits limits = {1, VADM_TLS_PLACES, 0};
     VadmPool *pool = vadm_pool_new("tls", &limits, error);
     VadmTlsGate *gate;
 
@@ -393,9 +452,8 @@ vadm_tls_gate_new(GMainContext *context, GError **error)
     gate->pool = pool;
     gate->context = context ? g_main_context_ref(context) : NULL;
     gate->mailbox = vadm_mailbox_new(context);
-    gate->impatience = g_source_new(&impatience, sizeof(GSource));
-    g_source_set_callback(gate->impatience, NULL, gate, NULL);
-    g_source_attach(gate->impatience, context);
+    gate->impatience = vadm_tls_gate_source(gate, &impatience);
+    gate->again = vadm_tls_gate_source(gate, &again);
     return gate;
 }
 
@@ -406,6 +464,7 @@ vadm_tls_gate_free(VadmTlsGate *gate)
     if (!gate)
         return;
     vadm_tls_drop_source(&gate->impatience);
+    vadm_tls_drop_source(&gate->again);
     if (!vadm_pool_stop(gate->pool, VADM_TLS_STOP_US)) {
         VADM_ERR("A TLS handshake does not end");
         return;

@@ -9,12 +9,14 @@
 typedef struct {
     VadmTls *tls;
     char *const *allowed_dns;
+    GString *warnings;
     char *dn;
     GError *error; /* why the certificate was not accepted */
 } VadmTlsPeer;
 
 /* GIO emits this in the thread that called for the handshake. What it found out itself does not
- * count: it has been given no CA, since it would read files that may have changed meanwhile. */
+ * count: it has been given no CA (tls-database.c), since it would read files that may have changed
+ * meanwhile. */
 static gboolean
 vadm_tls_accept_certificate(GTlsConnection *connection, GTlsCertificate *certificate,
                             GTlsCertificateFlags errors, gpointer user)
@@ -25,7 +27,9 @@ vadm_tls_accept_certificate(GTlsConnection *connection, GTlsCertificate *certifi
     (void)errors;
     g_clear_error(&peer->error);
     g_clear_pointer(&peer->dn, g_free);
-    peer->dn = vadm_tls_verify_peer(peer->tls, certificate, peer->allowed_dns, &peer->error);
+    g_string_truncate(peer->warnings, 0);
+    peer->dn = vadm_tls_verify_peer(peer->tls, certificate, peer->allowed_dns, peer->warnings,
+                                    &peer->error);
     return peer->dn != NULL;
 }
 
@@ -36,7 +40,7 @@ vadm_tls_make_connection(VadmTls *tls, GIOStream *base, GError **error)
     GType type = g_tls_backend_get_server_connection_type(g_tls_backend_get_default());
 
     return g_initable_new(type, NULL, error, "base-io-stream", base, "certificate",
-                          tls->certificate, "database", NULL, "authentication-mode",
+                          tls->certificate, "database", tls->database, "authentication-mode",
                           G_TLS_AUTHENTICATION_REQUIRED, NULL);
 }
 
@@ -63,9 +67,9 @@ vadm_tls_is_recent(GTlsConnection *connection, GError **error)
 
 GIOStream *
 vadm_tls_shake(VadmTls *tls, GIOStream *base, char *const *allowed_dns, GCancellable *cancellable,
-               char **dn, GError **error)
+               char **dn, GString *warnings, GError **error)
 {
-    VadmTlsPeer peer = {.tls = tls, .allowed_dns = allowed_dns};
+    VadmTlsPeer peer = {.tls = tls, .allowed_dns = allowed_dns, .warnings = warnings};
     g_autoptr(GError) cause = NULL;
     g_autoptr(VadmTlsGuard) guard = vadm_tls_guard_new(base);
     GTlsConnection *connection = vadm_tls_make_connection(tls, G_IO_STREAM(guard), &cause);

@@ -8,6 +8,7 @@
 /* Certificates as GnuTLS takes them. */
 typedef struct {
     gnutls_x509_crt_t crts[VADM_TLS_CHAIN_MAX];
+    const GTlsCertificate *sources[VADM_TLS_CHAIN_MAX]; /* of crts */
     unsigned int count;
 } VadmTlsChain;
 
@@ -30,18 +31,35 @@ vadm_tls_chain_add(VadmTlsChain *chain, GTlsCertificate *certificate)
 
     if (status < 0)
         return status;
-    chain->count++;
+    chain->sources[chain->count++] = certificate;
     g_object_get(certificate, "certificate", &der, NULL);
     datum = (gnutls_datum_t){der ? der->data : NULL, der ? der->len : 0};
     return gnutls_x509_crt_import(chain->crts[chain->count - 1], &datum, GNUTLS_X509_FMT_DER);
 }
 
 static gboolean
+vadm_tls_chain_has(const VadmTlsChain *chain, const GTlsCertificate *certificate)
+{
+    for (unsigned int i = 0; i < chain->count; i++)
+        if (chain->sources[i] == certificate)
+            return TRUE;
+    return FALSE;
+}
+
+/* GIO finds an issuer for each certificate among all that the client sends, so that there may be no
+ * end. */
+static gboolean
 vadm_tls_chain_fill(VadmTlsChain *chain, GTlsCertificate *peer, GError **error)
 {
     for (GTlsCertificate *one = peer; one; one = g_tls_certificate_get_issuer(one)) {
         int status = GNUTLS_E_CONSTRAINT_ERROR; /* too long */
 
+        if (vadm_tls_chain_has(chain, one)) {
+            g_set_error(
+                error, VADM_ERROR, VADM_ERROR_AUTH,
+                "its chain is not trusted: certificates in it have issued each other in a circle");
+            return FALSE;
+        }
         if (chain->count < VADM_TLS_CHAIN_MAX)
             status = vadm_tls_chain_add(chain, one);
         if (status == 0)
@@ -97,11 +115,14 @@ vadm_tls_verify_chain(const VadmTls *tls, VadmTlsChain *chain, const char *dn, G
     unsigned int result = 0;
     g_autofree char *text = NULL;
     int status = gnutls_x509_trust_list_verify_crt2(tls->trust, chain->crts, chain->count, NULL, 0,
-                                                    0, &result, NULL);
+                                                    VADM_TLS_VERIFY_FLAGS, &result, NULL);
 
     if (status == 0 && result == 0)
         return TRUE;
-    text = status < 0 ? g_strdup(gnutls_strerror(status)) : vadm_tls_format_status(result);
+    if (status == 0 && (result & GNUTLS_CERT_INSECURE_ALGORITHM))
+        text = vadm_tls_find_weak(chain->crts, chain->count);
+    if (!text)
+        text = status < 0 ? g_strdup(gnutls_strerror(status)) : vadm_tls_format_status(result);
     g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH, "its certificate '%s' is not trusted: %s", dn,
                 text);
     return FALSE;
@@ -124,7 +145,7 @@ vadm_tls_knows_revoked(const VadmTls *tls, GError **error)
 
 char *
 vadm_tls_verify_peer(const VadmTls *tls, GTlsCertificate *peer, char *const *allowed_dns,
-                     GError **error)
+                     GString *warnings, GError **error)
 {
     g_auto(VadmTlsChain) chain = {.count = 0};
     g_autofree char *dn = NULL;
@@ -137,7 +158,7 @@ vadm_tls_verify_peer(const VadmTls *tls, GTlsCertificate *peer, char *const *all
         return NULL;
     name = g_strdup_printf("its certificate '%s'", dn);
     if (!vadm_tls_check_certificate(chain.crts[0], VADM_TLS_ROLE_CLIENT, name, VADM_ERROR_AUTH,
-                                    error))
+                                    warnings, error))
         return NULL;
     if (!vadm_tls_is_allowed(dn, allowed_dns)) {
         g_set_error(error, VADM_ERROR, VADM_ERROR_AUTH, "tls_allowed_dn_list does not allow '%s'",

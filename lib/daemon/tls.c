@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The files of TLS: read and checked as a whole, before anybody uses them. */
+#include "daemon/tls-database.h"
 #include "daemon/tls-private.h"
 
 #include <string.h>
@@ -148,12 +149,30 @@ vadm_tls_load_cas(VadmTlsLoad *load, GError **error)
     if (!pem || !vadm_tls_import_crts(&load->cas, pem, "ca_file", path, error))
         return FALSE;
     for (unsigned int i = 0; i < load->cas.count; i++) {
+        g_autofree char *weak = NULL;
+
         if (!vadm_tls_check_certificate(load->cas.crts[i], VADM_TLS_ROLE_CA, name,
-                                        VADM_ERROR_CONFIG, error))
+                                        VADM_ERROR_CONFIG, NULL, error))
             return FALSE;
         vadm_tls_warn_expiry(load->cas.crts[i], name);
+        weak = vadm_tls_find_weak(&load->cas.crts[i], 1);
+        if (weak)
+            VADM_WARN("%s: nobody is trusted by CA %u in it: %s", name, i + 1, weak);
     }
     return TRUE;
+}
+
+/* Returns: FALSE */
+static gboolean
+vadm_tls_fail_weak(const VadmTlsLoad *load, GError **error)
+{
+    g_autofree char *own = vadm_tls_find_weak(load->chain.crts, load->chain.count);
+    g_autofree char *theirs = vadm_tls_find_weak(load->cas.crts, load->cas.count);
+
+    if (!own && theirs)
+        return vadm_tls_fail(error, "ca_file", load->files->ca_file, "%s", theirs);
+    return vadm_tls_fail(error, "cert_file", load->files->cert_file, "%s",
+                         own ? own : "it is signed by an algorithm that is not secure");
 }
 
 static gboolean
@@ -170,13 +189,15 @@ vadm_tls_load_cert(VadmTlsLoad *load, GError **error)
         !vadm_tls_import_crts(&load->chain, load->cert_pem, "cert_file", path, error))
         return FALSE;
     if (!vadm_tls_check_certificate(load->chain.crts[0], VADM_TLS_ROLE_SERVER, name,
-                                    VADM_ERROR_CONFIG, error))
+                                    VADM_ERROR_CONFIG, NULL, error))
         return FALSE;
     vadm_tls_warn_expiry(load->chain.crts[0], name);
     status = gnutls_x509_crt_list_verify(load->chain.crts, load->chain.count, load->cas.crts,
-                                         load->cas.count, NULL, 0, 0, &result);
+                                         load->cas.count, NULL, 0, VADM_TLS_VERIFY_FLAGS, &result);
     if (status == 0 && result == 0)
         return TRUE;
+    if (status == 0 && (result & GNUTLS_CERT_INSECURE_ALGORITHM))
+        return vadm_tls_fail_weak(load, error);
     reason = status < 0 ? g_strdup(gnutls_strerror(status)) : vadm_tls_format_status(result);
     return vadm_tls_fail(error, "cert_file", path,
                          "the certificate is not signed by ca_file '%s': %s", load->files->ca_file,
@@ -392,6 +413,7 @@ vadm_tls_new(const VadmTlsFiles *files, GError **error)
     tls->refs = 1;
     tls->description = vadm_tls_make_description(load.chain.crts[0]);
     tls->crls_until = vadm_tls_crls_until(&load.crls);
+    tls->database = vadm_tls_database_new();
     tls->certificate = vadm_tls_make_certificate(&load, error);
     if (!tls->certificate || !vadm_tls_make_trust(tls, &load, error))
         return NULL;
@@ -411,6 +433,7 @@ vadm_tls_unref(VadmTls *tls)
     if (!tls || !g_atomic_int_dec_and_test(&tls->refs))
         return;
     g_clear_object(&tls->certificate);
+    g_clear_object(&tls->database);
     if (tls->trust)
         gnutls_x509_trust_list_deinit(tls->trust, 1);
     g_free(tls->description);

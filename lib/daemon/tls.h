@@ -41,8 +41,8 @@ const char *vadm_tls_describe(const VadmTls *tls);
 typedef struct _VadmTlsGate VadmTlsGate;
 
 /** vadm_tls_gate_new: @context: (nullable): where clients are waited for and handshakes end; NULL:
- * the default one. No thread is started yet. Returns: (transfer full) (nullable). Main thread,
- * like all from here. */
+ * the default one. One of the threads is started. @error: VADM_ERROR_NO_MEMORY: it cannot be.
+ * Returns: (transfer full) (nullable). Main thread, like all from here. */
 VadmTlsGate *vadm_tls_gate_new(GMainContext *context, GError **error);
 /** vadm_tls_gate_free: @gate: (nullable): no handshake is under way but cancelled ones, for whose
  * threads it waits. */
@@ -56,10 +56,13 @@ typedef struct _VadmTlsHandshake VadmTlsHandshake;
  * @stream: (nullable): pollable, and closing it never waits for the peer; NULL when it failed. The
  *     octet that acknowledges the client has gone out on it
  * @dn: the client's distinguished name, as libvirt writes it
+ * @warnings: (nullable): what is wrong with its certificate, though it has not kept it out: for the
+ *     log
  * @error: VADM_ERROR_AUTH: why the client is not let in: for the log, not for the client; or
  *     VADM_ERROR_NO_CONNECT: it has gone
  */
-typedef void (*VadmTlsDone)(GIOStream *stream, const char *dn, const GError *error, gpointer user);
+typedef void (*VadmTlsDone)(GIOStream *stream, const char *dn, const char *warnings,
+                            const GError *error, gpointer user);
 
 /**
  * vadm_tls_accept: begins the handshake with a client that has just connected

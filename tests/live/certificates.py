@@ -51,6 +51,34 @@ class Authority:
         return self.issue(name, 'cn = "localhost"\ndns_name = "localhost"\n'
                           'ip_address = "127.0.0.1"\nip_address = "::1"', SERVER, lines)
 
+    def issue_circle(self, name="circle"):
+        """Two certificates that have issued each other, both in clientcert.pem. Returns: the folder"""
+        folder = os.path.join(self.dir, name)
+        os.makedirs(folder)
+
+        def path(file):
+            return os.path.join(folder, file)
+
+        def sign(who, issuer=None):
+            how = ("--generate-self-signed",) if issuer is None else \
+                ("--generate-certificate", "--load-ca-certificate", path(issuer + ".pem"),
+                 "--load-ca-privkey", path(issuer + ".key"))
+            self.tool(*how, "--load-privkey", path(who + ".key"), "--outfile", path(who + ".pem"),
+                      template=f'cn = "{who}"\nca\ncert_signing_key\nsigning_key\n{CLIENT}\n')
+
+        for who in "one", "two":
+            self.make_key(path(who + ".key"))
+        sign("two")
+        sign("one", "two")
+        sign("two", "one")
+        with open(path("clientcert.pem"), "wb") as out:
+            for who in "one", "two":
+                with open(path(who + ".pem"), "rb") as cert:
+                    out.write(cert.read())
+        shutil.copy(path("one.key"), path("clientkey.pem"))
+        shutil.copy(self.cert, folder)
+        return folder
+
     def revoke(self, *folders):
         """Returns: the path of the list."""
         path = os.path.join(self.dir, "cacrl.pem")

@@ -249,6 +249,24 @@ expiration_date = "2002-01-01 00:00:00"
         self.assertEqual(self.get1("lvaServerAuthFailures", 2), number)
         self.settle()
 
+    def test_circle(self):
+        """More than there are places show certificates that have issued each other: all are refused,
+        no thread goes on with them, and the next one comes in."""
+        folder = self.ca.issue_circle()
+        for number in range(1, 11):
+            with socket.create_connection(("127.0.0.1", self.port), harness.PATIENCE) as sock:
+                try:
+                    with wrap(sock, folder) as client:
+                        self.assertEqual(client.recv(1), b"")
+                except TimeoutError:
+                    self.fail(f"client {number} is not answered")
+                except OSError:
+                    pass
+            self.expect_failure(number, "not trusted")
+        self.assertEqual(self.virsh(self.uri(self.anna))[0], 0)
+        self.wait_for_clients(0)
+        self.settle()
+
     def test_crowd(self):
         """All places of strangers are taken by those who say nothing, some behind a part of their
         first message: they are disconnected, and then the others come in."""

@@ -126,6 +126,36 @@ START_TEST(bad_cas)
 }
 END_TEST
 
+/* Nobody would have to steal the key. */
+START_TEST(weak)
+{
+    Pki *small = pki_new("small", &(PkiRequest){.dn = "CN=s", .rsa_bits = 768}, pki.ca);
+    Pki *small_ca =
+        pki_new("small-ca", &(PkiRequest){.dn = "CN=small CA", .ca = TRUE, .rsa_bits = 768}, NULL);
+    Pki *below = pki_new("below", &(PkiRequest){.dn = "CN=s"}, small_ca);
+    Pki *usual = pki_new("usual", &(PkiRequest){.dn = "CN=s", .rsa_bits = 2048}, pki.ca);
+    g_autofree char *cas = pki_make_chain("cas.pem", small_ca, pki.ca);
+    g_autoptr(VadmTls) good = NULL;
+
+    assert_refused(&(VadmTlsFiles){.cert_file = small->cert_path, .key_file = small->key_path},
+                   "cert_file", small->cert_path,
+                   "weak: 768 bits of RSA, where 1024 are the least");
+    assert_refused(&(VadmTlsFiles){.ca_file = small_ca->cert_path,
+                                   .cert_file = below->cert_path,
+                                   .key_file = below->key_path},
+                   "ca_file", small_ca->cert_path, "weak: 768 bits of RSA");
+    /* one of another CA is no matter of ours, and is warned of */
+    good = pki_load(
+        &(VadmTlsFiles){.ca_file = cas, .cert_file = usual->cert_path, .key_file = usual->key_path},
+        NULL);
+    ck_assert_ptr_nonnull(good);
+    pki_free(small);
+    pki_free(small_ca);
+    pki_free(below);
+    pki_free(usual);
+}
+END_TEST
+
 START_TEST(bad_keys)
 {
     gnutls_datum_t out;
@@ -265,6 +295,7 @@ main(void)
     tcase_add_test(files, no_regular_file);
     tcase_add_test(files, bad_certificates);
     tcase_add_test(files, bad_cas);
+    tcase_add_test(files, weak);
     tcase_add_test(files, bad_keys);
     tcase_add_test(files, bad_lists);
     tcase_add_test(files, nothing_set);

@@ -61,6 +61,29 @@ pki_fill(Pki *one, const PkiRequest *request)
                          0);
 }
 
+void
+pki_sign(Pki *one, const Pki *issuer)
+{
+    gnutls_datum_t out;
+
+    ck_assert_int_eq(
+        gnutls_x509_crt_sign2(one->crt, issuer->crt, issuer->key, GNUTLS_DIG_SHA256, 0), 0);
+    ck_assert_int_eq(gnutls_x509_crt_export2(one->crt, GNUTLS_X509_FMT_PEM, &out), 0);
+    ck_assert(g_file_set_contents(one->cert_path, (const char *)out.data, out.size, NULL));
+    gnutls_free(out.data);
+}
+
+static void
+pki_make_key(Pki *one, const PkiRequest *request)
+{
+    gnutls_pk_algorithm_t kind = request->rsa_bits > 0 ? GNUTLS_PK_RSA : GNUTLS_PK_ECDSA;
+    unsigned int bits = request->rsa_bits > 0 ? request->rsa_bits
+                                              : GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1);
+
+    ck_assert_int_eq(gnutls_x509_privkey_init(&one->key), 0);
+    ck_assert_int_eq(gnutls_x509_privkey_generate(one->key, kind, bits, 0), 0);
+}
+
 Pki *
 pki_new(const char *name, const PkiRequest *request, const Pki *issuer)
 {
@@ -69,19 +92,11 @@ pki_new(const char *name, const PkiRequest *request, const Pki *issuer)
     g_autofree char *key_name = g_strdup_printf("%s-key.pem", name);
     gnutls_datum_t out;
 
-    if (!issuer)
-        issuer = one;
+    one->cert_path = g_build_filename(pki.folder, cert_name, NULL);
     ck_assert_int_eq(gnutls_x509_crt_init(&one->crt), 0);
-    ck_assert_int_eq(gnutls_x509_privkey_init(&one->key), 0);
-    ck_assert_int_eq(gnutls_x509_privkey_generate(one->key, GNUTLS_PK_ECDSA,
-                                                  GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1),
-                                                  0),
-                     0);
+    pki_make_key(one, request);
     pki_fill(one, request);
-    ck_assert_int_eq(
-        gnutls_x509_crt_sign2(one->crt, issuer->crt, issuer->key, GNUTLS_DIG_SHA256, 0), 0);
-    ck_assert_int_eq(gnutls_x509_crt_export2(one->crt, GNUTLS_X509_FMT_PEM, &out), 0);
-    one->cert_path = pki_write_datum(cert_name, &out);
+    pki_sign(one, issuer ? issuer : one);
     ck_assert_int_eq(gnutls_x509_privkey_export2(one->key, GNUTLS_X509_FMT_PEM, &out), 0);
     one->key_path = pki_write_datum(key_name, &out);
     return one;

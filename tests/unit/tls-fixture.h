@@ -16,11 +16,12 @@
 #define TLS_DAY (24 * 3600)
 
 typedef struct {
-    const char *dn;      /* as gnutls_x509_crt_set_dn() takes it */
-    gboolean ca;         /* basic constraints */
-    const char *purpose; /* NULL: none in it */
-    gboolean critical;   /* the purpose */
-    gint64 from, until;  /* seconds from now; 0, 0: since yesterday, for a year */
+    const char *dn;        /* as gnutls_x509_crt_set_dn() takes it */
+    gboolean ca;           /* basic constraints */
+    const char *purpose;   /* NULL: none in it */
+    gboolean critical;     /* the purpose */
+    gint64 from, until;    /* seconds from now; 0, 0: since yesterday, for a year */
+    unsigned int rsa_bits; /* 0: a key of elliptic curves */
 } PkiRequest;
 
 typedef struct {
@@ -32,6 +33,8 @@ typedef struct {
 /** @issuer: NULL: signs itself. Writes NAME.pem and NAME-key.pem. */
 Pki *pki_new(const char *name, const PkiRequest *request, const Pki *issuer);
 void pki_free(Pki *pki);
+/** Signs it again, for another issuer, and writes it again. */
+void pki_sign(Pki *pki, const Pki *issuer);
 /** @revoked: NULL: nobody. @next: seconds from now. Returns: the file's path */
 char *pki_make_crl(const char *name, const Pki *issuer, const Pki *revoked, gint64 next);
 /** Writes the certificates one behind the other. Returns: the file's path */

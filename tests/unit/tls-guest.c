@@ -52,7 +52,7 @@ spin(void)
 }
 
 static void
-on_done(GIOStream *stream, const char *dn, const GError *error, gpointer user)
+on_done(GIOStream *stream, const char *dn, const char *warnings, const GError *error, gpointer user)
 {
     Guest *guest = user;
 
@@ -62,6 +62,7 @@ on_done(GIOStream *stream, const char *dn, const GError *error, gpointer user)
     guest->handshake = NULL;
     guest->stream = stream ? g_object_ref(stream) : NULL;
     guest->dn = g_strdup(dn);
+    guest->warnings = g_strdup(warnings);
     guest->error = error ? g_error_copy(error) : NULL;
 }
 
@@ -93,6 +94,7 @@ guest_free(Guest *guest)
     g_object_unref(guest->base);
     g_clear_error(&guest->error);
     g_free(guest->dn);
+    g_free(guest->warnings);
     g_free(guest);
 }
 
@@ -109,6 +111,12 @@ is_refused(const Guest *guest, VadmErrorCode code, const char *text)
 void
 try_good(const TlsClientInit *init, char *const *allowed)
 {
+    try_doubtful(init, allowed, NULL);
+}
+
+void
+try_doubtful(const TlsClientInit *init, char *const *allowed, const char *warning)
+{
     TlsClientInit here = *init;
     char expected[256];
     size_t length = sizeof(expected);
@@ -123,6 +131,7 @@ try_good(const TlsClientInit *init, char *const *allowed)
     /* what libvirt calls */
     ck_assert_int_eq(gnutls_x509_crt_get_dn(here.pki->crt, expected, &length), 0);
     ck_assert_str_eq(guest->dn, expected);
+    ck_assert_pstr_eq(guest->warnings, warning);
     SPIN_UNTIL(tls_client_octet(client) == 1);
     guest_free(guest);
     SPIN_UNTIL(tls_client_ended(client));

@@ -13,6 +13,7 @@ typedef struct {
     VadmTlsHandshake *handshake; /* NULL: it has ended */
     GIOStream *stream;
     char *dn;
+    char *warnings;
     GError *error;
 } Guest;
 
@@ -47,6 +48,8 @@ Guest *guest_new_allowed(char *const *allowed);
 void guest_free(Guest *guest);
 /** try_good: a client tries, and comes in. */
 void try_good(const TlsClientInit *init, char *const *allowed);
+/** try_doubtful: the same, for one that the log is to warn of, with @warning, if not NULL. */
+void try_doubtful(const TlsClientInit *init, char *const *allowed, const char *warning);
 /** is_refused: asserts that it was, with @code, and a reason that has @text in it. Returns: TRUE */
 gboolean is_refused(const Guest *guest, VadmErrorCode code, const char *text);
 
