@@ -14,18 +14,23 @@ static gint refuse, refused; /* atomic */
 typedef int (*ThreadCreate)(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
                             void *data);
 
+/* Of a sanitizer that is linked into this program, which has to know of all threads. */
+int __interceptor_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                                 void *(*run)(void *), void *data) __attribute__((weak));
+
 /* In the way of all that start threads here, GLib included. */
 int
 pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attr,
                void *(*run)(void *), void *restrict data)
 {
-    ThreadCreate real;
+    ThreadCreate real = __interceptor_pthread_create;
 
     if (g_atomic_int_get(&refuse)) {
         g_atomic_int_inc(&refused);
         return EAGAIN;
     }
-    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
     return real(thread, attr, run, data);
 }
 
