@@ -182,7 +182,11 @@ credentials=test
         self.assertEqual(self.get1("lvaServerAuthFailures", 2), 0)
 
 
-class Refused(Case):
+class Strict(Case):
+    """A daemon that lets in Anna alone."""
+
+    ENV = None
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -208,7 +212,7 @@ expiration_date = "2002-01-01 00:00:00"
     def setUp(self):
         super().setUp()
         self.run_virtadmd(f"crl_file = {self.crl}\ntls_allowed_dn_list = *CN=Anna*\n",
-                          enable=("authFailure",))
+                          enable=("authFailure",), env=self.ENV)
 
     def expect_failure(self, number, reason):
         told = self.watch.expect("lvaClientAuthFailure", 2, ServerAuthFailures=number,
@@ -218,6 +222,8 @@ expiration_date = "2002-01-01 00:00:00"
                  lambda: f"{reason} in {self.daemon.log_text()[-1500:]}")
         return told
 
+
+class Refused(Strict):
     def test_refused(self):
         """Each is turned away without a word of why, counted, notified and in the log; and nobody
         else notices."""
@@ -247,24 +253,6 @@ expiration_date = "2002-01-01 00:00:00"
         self.wait_for_clients(0)
         self.assertEqual(self.virsh(self.uri(self.anna))[0], 0)
         self.assertEqual(self.get1("lvaServerAuthFailures", 2), number)
-        self.settle()
-
-    def test_circle(self):
-        """More than there are places show certificates that have issued each other: all are refused,
-        no thread goes on with them, and the next one comes in."""
-        folder = self.ca.issue_circle()
-        for number in range(1, 11):
-            with socket.create_connection(("127.0.0.1", self.port), harness.PATIENCE) as sock:
-                try:
-                    with wrap(sock, folder) as client:
-                        self.assertEqual(client.recv(1), b"")
-                except TimeoutError:
-                    self.fail(f"client {number} is not answered")
-                except OSError:
-                    pass
-            self.expect_failure(number, "not trusted")
-        self.assertEqual(self.virsh(self.uri(self.anna))[0], 0)
-        self.wait_for_clients(0)
         self.settle()
 
     def test_crowd(self):
@@ -301,6 +289,29 @@ expiration_date = "2002-01-01 00:00:00"
             sock.sendall(data[:len(data) // (1 + number % 2)])
         harness.wait_for(lambda: self.get1("lvaServerClientsUnauthCurrent", 2) == 10, "all of them")
         self.assertEqual(self.daemon.stop(), 0)
+
+
+class Circle(Strict):
+    # glib-networking before 2.90 does not free such certificates
+    ENV = {"ASAN_OPTIONS": "detect_leaks=0"}
+
+    def test_circle(self):
+        """More than there are places show certificates that have issued each other: all are refused,
+        no thread goes on with them, and the next one comes in."""
+        folder = self.ca.issue_circle()
+        for number in range(1, 11):
+            with socket.create_connection(("127.0.0.1", self.port), harness.PATIENCE) as sock:
+                try:
+                    with wrap(sock, folder) as client:
+                        self.assertEqual(client.recv(1), b"")
+                except TimeoutError:
+                    self.fail(f"client {number} is not answered")
+                except OSError:
+                    pass
+            self.expect_failure(number, "not trusted")
+        self.assertEqual(self.virsh(self.uri(self.anna))[0], 0)
+        self.wait_for_clients(0)
+        self.settle()
 
 
 class Update(Case):
