@@ -232,10 +232,30 @@ class Manager:
             pass
 
 
+class Tail:
+    """What is written to a file from now on: what stands in it already is of an earlier test, or of
+    a program that had the name before. Of a file that takes its place, all."""
+
+    def __init__(self, path):
+        self.path = path
+        self.inode, self.start = None, 0
+        with contextlib.suppress(FileNotFoundError):
+            there = os.stat(path)
+            self.inode, self.start = there.st_ino, there.st_size
+
+    def text(self, whole=False):
+        with open(self.path, "rb") as file:
+            there = os.fstat(file.fileno())
+            if not whole and there.st_ino == self.inode and there.st_size >= self.start:
+                file.seek(self.start)
+            return file.read().decode(errors="replace")
+
+
 class Process:
     def __init__(self, place, name, argv, env=None):
         self.name, self.argv = name, argv
         self.log = place.path(name + ".out")
+        self.tail = Tail(self.log)
         with open(self.log, "ab") as out:
             self.popen = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
                                           env={**os.environ, **(env or {})}, cwd=place.dir)
@@ -251,9 +271,9 @@ class Process:
     def wait(self, timeout=None):
         return self.popen.wait(timeout or PATIENCE)
 
-    def output(self):
-        with open(self.log, encoding="utf-8", errors="replace") as text:
-            return text.read()
+    def output(self, whole=False):
+        """whole: with that of processes that had the same name before."""
+        return self.tail.text(whole)
 
     def end(self):
         if self.alive():
@@ -410,7 +430,7 @@ class Subagent:
         self.process = self.place.spawn("subagent", [
             os.path.join(BUILD, "tests", "live", "tools", "subagent"),
             f"unix:{self.snmpd.agentx}", self.before, self.behind])
-        self.skip = len(self.process.output())
+        self.skip = 0
         wait_for(self.ready, lambda: f"the other subagent: {self.process.output()[-500:]}")
 
     def ready(self):
@@ -567,6 +587,7 @@ class Agent:
         self.logdir = place.path(name + ".logs")
         os.makedirs(self.logdir, mode=0o755, exist_ok=True)
         self.log = os.path.join(self.logdir, "agent.log")
+        self.tail = Tail(self.log)
         groups = "".join(f"""\
 [source {source}]
 uri = libvirtd:///system?socket={path}
@@ -605,9 +626,9 @@ retry_interval = 1
         return self.snmpd.has_agent()
 
     def log_text(self):
-        with contextlib.suppress(FileNotFoundError), open(
-                self.log, encoding="utf-8", errors="replace") as text:
-            return text.read()
+        """What it has logged since it was made, over all its starts."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.tail.text()
         return ""
 
     def state(self, **how):
@@ -641,6 +662,7 @@ class Virtadmd:
         self.admin = os.path.join(self.dir, "virtadm-admin-sock")
         self.logdir = place.path("log")
         os.makedirs(self.logdir, exist_ok=True)
+        self.tail = Tail(os.path.join(self.logdir, "virtadmd.log"))
         up = upstream_path or (upstream.socket if upstream else place.path("absent"))
         up_ro = upstream_ro_path or (upstream.socket_ro if upstream else place.path("absent-ro"))
         snmp = f"master = unix:{snmpd.agentx}\nretry_interval = {retry}" if snmpd else "enabled = false"
@@ -649,7 +671,7 @@ class Virtadmd:
 runtime_dir = {self.dir}
 state_dir = {place.path("state")}
 [log]
-outputs = 1:file:{os.path.join(self.logdir, "virtadmd.log")}
+outputs = 1:file:{self.tail.path}
 directories = {self.logdir}
 {log}
 [snmp]
@@ -688,13 +710,12 @@ upstream_ro = unix:{up_ro}
         return virt_admin(self.admin, *args, timeout=timeout)
 
     def log_text(self):
-        with open(os.path.join(self.logdir, "virtadmd.log"), encoding="utf-8",
-                  errors="replace") as text:
-            return text.read()
+        """What it has logged since it was made, over all its starts."""
+        return self.tail.text()
 
     def check_end(self):
         """However a test ended it, it must have ended well."""
-        text = self.process.output()
+        text = self.process.output(whole=True)
         if re.search(r"Sanitizer|runtime error", text) or self.process.popen.returncode:
             raise AssertionError(f"{self.name}, status {self.process.popen.returncode}: "
                                  f"{text[-6000:]}")

@@ -49,15 +49,14 @@ class Probe:
                 f"unix:{master}", str(RETRY), context, *names]
         if "VADM_SANITIZER_ENV" in os.environ:
             argv.insert(0, os.environ["VADM_SANITIZER_ENV"])
-        self.log = place.path(name + ".out")
-        with open(self.log, "ab") as out:
+        self.tail = harness.Tail(place.path(name + ".out"))
+        with open(self.tail.path, "ab") as out:
             self.popen = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.PIPE,
                                           text=True, env={**os.environ, **(env or {})})
         place.callback(self.end)
 
     def output(self):
-        with open(self.log, encoding="utf-8", errors="replace") as text:
-            return text.read()
+        return self.tail.text()
 
     def wait_for(self, what, count=1):
         harness.wait_for(lambda: len(re.findall(what, self.output())) >= count,

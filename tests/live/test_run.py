@@ -6,7 +6,7 @@ import signal
 import sys
 import unittest
 
-from harness import PATIENCE, Place, wait_for
+from harness import PATIENCE, Place, Tail, Virtadmd, wait_for
 
 RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run.py")
 
@@ -93,6 +93,37 @@ class Ports(unittest.TestCase):
         with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as bounds:
             low, high = map(int, bounds.read().split())
         self.assertFalse([port for port in ports if low <= port <= high])
+
+
+class Texts(unittest.TestCase):
+    """What a test waits for must not be what an earlier one has left behind."""
+
+    def test_same_name(self):
+        with Place() as place:
+            place.spawn("echo", ["echo", "of the first"]).wait()
+            second = place.spawn("echo", ["echo", "of the second"])
+            second.wait()
+            self.assertEqual(second.output(), "of the second\n")
+            self.assertEqual(second.output(whole=True), "of the first\nof the second\n")
+
+    def test_file_in_its_place(self):
+        with Place() as place:
+            place.write("log", "of the first\n")
+            tail = Tail(place.path("log"))
+            self.assertEqual(tail.text(), "")
+            place.write("other", "of the second, and longer\n")
+            os.rename(place.path("other"), tail.path)
+            self.assertEqual(tail.text(), "of the second, and longer\n")
+
+    def test_same_log(self):
+        with Place() as place:
+            texts = []
+            for _ in range(2):
+                daemon = Virtadmd(place, log="level = 1")
+                wait_for(daemon.log_text, "messages in the log")
+                self.assertEqual(daemon.stop(), 0)
+                texts.append(daemon.log_text())
+            self.assertNotIn(texts[0].splitlines()[0], texts[1])
 
 
 if __name__ == "__main__":
