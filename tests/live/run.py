@@ -36,7 +36,8 @@ class Result(unittest.TextTestResult):
 # They take longest, so they begin first.
 LONG = ("test_relay.Relay", "test_load.Strangers", "test_load.Slow", "test_master.Master",
         "test_agent_life.Life", "test_soak.Soak", "test_agent_walk.Walk", "test_phases.Phases",
-        "test_notify_master.OddMaster", "test_sasl.Sasl")
+        "test_notify_master.OddMaster", "test_watchdog.Watchdog", "test_start.Compared",
+        "test_state.Crash", "test_remote_set.Set", "test_torn.Torn", "test_sasl.Sasl")
 
 
 def load(names):
