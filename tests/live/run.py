@@ -3,9 +3,8 @@
 """Runs the live tests: run.py [--dir DIR] [--jobs N] [NAME ...], each NAME a test_NAME.py of this folder
 or DIR, its class or method as unittest spells it. A missing tool is a failure. Tests that need root are
 left out for another user, and say so; in CI that is a failure, too. With --jobs N classes run at the same
-time, each in a process of its own, whose output comes when it ends; a class that fails beside the others
-is run again by itself (see alone()). SIGINT, SIGTERM and SIGHUP end all of it: nothing that was
-started stays."""
+time, each in a process of its own, whose output comes when it ends. SIGINT, SIGTERM and SIGHUP end all
+of it: nothing that was started stays."""
 
 import concurrent.futures
 import os
@@ -66,54 +65,26 @@ def run_class(name, running):
     return text, time.monotonic() - began
 
 
-def counts_of(text):
-    """(passed, failed) of the last line of a class; one that ended without has failed."""
-    counts = re.findall(r"^(\d+) passed, (\d+) failed$", text, re.M)
-    return tuple(map(int, counts[-1])) if counts else (0, 1)
-
-
-# What one run that passes says nothing about: memory, threads, and programs that die.
-NEVER_AGAIN = re.compile(r"Sanitizer|runtime error|status -\d+")
-
-
-def alone(name, text, run):
-    """A class that failed beside others, with @text: it may have been a moment that a full machine
-    came too late for. It passes when it does so three times with the machine for itself; it is
-    named all the same, and run-tests accepts few of them. Returns: its (passed, failed)"""
-    counts = counts_of(text)
-    if NEVER_AGAIN.search(text):
-        return counts
-    for _ in range(3):
-        text, _ = run(name)
-        print(f"{name} again, by itself:\n{text}", flush=True)
-        if counts_of(text)[1]:
-            return counts
-    print(f"unsteady: {name}", flush=True)
-    return counts_of(text)
-
-
 def run_together(jobs, suite):
     order = sorted(classes(suite), key=lambda name: (LONG + (name,)).index(name))
-    counts, took, failing, running = [], {}, {}, []
+    passed = failed = 0
+    took = {}
+    running = []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         runs = {pool.submit(run_class, name, running): name for name in order}
         try:
             for done in concurrent.futures.as_completed(runs):
-                text, took[runs[done]] = done.result()
+                (text, took[runs[done]]), counts = done.result(), None
                 print(text, flush=True)
-                if counts_of(text)[1]:
-                    failing[runs[done]] = text
-                else:
-                    counts.append(counts_of(text))
-            for name, text in failing.items():
-                counts.append(alone(
-                    name, text, lambda name: pool.submit(run_class, name, running).result()))
+                for counts in re.finditer(r"^(\d+) passed, (\d+) failed$", text, re.M):
+                    pass
+                passed += int(counts[1]) if counts else 0
+                failed += int(counts[2]) if counts else 1
         except harness.Ended:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list(running):
                 process.terminate()
             raise
-    passed, failed = (sum(count[i] for count in counts) for i in (0, 1))
     longest = sorted(took, key=took.get, reverse=True)[:12]
     print("longest: " + ", ".join(f"{name} {took[name]:.0f} s" for name in longest))
     print(f"{passed} passed, {failed} failed", flush=True)

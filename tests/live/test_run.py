@@ -6,7 +6,7 @@ import signal
 import sys
 import unittest
 
-from harness import PATIENCE, Place, Tail, Virtadmd, run, wait_for
+from harness import PATIENCE, Place, Tail, Virtadmd, wait_for
 
 RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run.py")
 
@@ -73,55 +73,6 @@ class Ended(unittest.TestCase):
 
     def test_many_interrupted(self):
         self.ends(signal.SIGINT, 130, "--jobs", "2", names=("One", "Two"))
-
-
-# Fails with a text in those of its runs; how often it was run is in a file.
-FAILING = """\
-import unittest
-
-class {name}(unittest.TestCase):
-    def test_it(self):
-        with open({folder!r} + "/runs-{name}", "a+") as runs:
-            runs.write("x")
-            runs.seek(0)
-            self.assertNotIn(len(runs.read()), {failures}, {text!r})
-"""
-
-
-class Again(unittest.TestCase):
-    """What failed beside others is run by itself."""
-
-    def verdict(self, failures, text=""):
-        """Returns: status, output, and how often the class was run."""
-        with Place() as place:
-            place.write("test_steady.py", FAILING.format(
-                name="Steady", folder=place.dir, failures=(), text=""))
-            place.write("test_other.py", FAILING.format(
-                name="Other", folder=place.dir, failures=failures, text=text))
-            status, out, err = run(sys.executable, RUN, "--dir", place.dir, "--jobs", "2")
-            self.assertEqual(err, "")
-            self.assertEqual(place.read("runs-Steady"), "x")
-            return status, out.splitlines(), len(place.read("runs-Other"))
-
-    def test_once(self):
-        status, lines, runs = self.verdict([1])
-        self.assertEqual((status, lines[-1], runs), (0, "2 passed, 0 failed", 4))
-        self.assertIn("unsteady: test_other.Other", lines)
-
-    def test_always(self):
-        status, lines, runs = self.verdict([1, 2])
-        self.assertEqual((status, lines[-1], runs), (1, "1 passed, 1 failed", 2))
-        self.assertNotIn("unsteady: test_other.Other", lines)
-
-    def test_now_and_then(self):
-        status, lines, runs = self.verdict([1, 3])
-        self.assertEqual((status, lines[-1], runs), (1, "1 passed, 1 failed", 3))
-
-    def test_never(self):
-        for text in "WARNING: ThreadSanitizer: data race", "runtime error: x", "virtadmd, status -11":
-            with self.subTest(text):
-                status, lines, runs = self.verdict([1], text)
-                self.assertEqual((status, lines[-1], runs), (1, "1 passed, 1 failed", 1))
 
 
 class Ports(unittest.TestCase):
